@@ -1,0 +1,260 @@
+"""Layers: decorators that run code around a method, each in its place whatever the written order.
+
+A layer is written anywhere among a method's decorators. On an endpoint, `build()` puts it where its
+`place` says; on any other method it runs right where it stands.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio.from_thread
+
+from ._context import current_request, find_application
+from ._endpoint import CLASS_LAYERS_KEY, LAYER_KEY
+
+if TYPE_CHECKING:
+    from .application import Patera
+    from .exceptions import Mistake
+    from .request import Request
+
+__all__ = ["Call", "Layer", "Place"]
+
+T = TypeVar("T")
+Next = Callable[["Call"], Awaitable[Any]]
+NextSync = Callable[["Call"], Any]
+
+
+class Place(IntEnum):
+    """Where a layer runs, outermost first; places up to `CSRF` are guards and never see the body.
+
+    Class hooks and `@before_request` run between `CSRF` and `CACHE`; the body is read between
+    `CACHE` and `INJECT`.
+    """
+
+    RATE_LIMIT = 10
+    LOGIN = 20
+    ROLES = 30
+    RATE_LIMIT_USER = 40
+    CSRF = 50
+    CACHE = 60
+    INJECT = 70
+    SESSION = 80
+
+    @property
+    def is_guard(self) -> bool:
+        """Whether layers here only let pass or refuse."""
+        return self <= Place.CSRF
+
+
+class Call:
+    """One run of a decorated method, as its layers see it.
+
+    Args:
+        app: The application, None where none can be found.
+        request: The request being answered, None outside of requests.
+        kwargs: Keyword arguments of the method; a layer adds what it injects.
+    """
+
+    __slots__ = ("_flushes", "_settle", "app", "kwargs", "passing", "request", "settled_by")
+
+    def __init__(self, app: Patera | None, request: Request | None, kwargs: dict[str, Any]) -> None:
+        self.app = app
+        self.request = request
+        self.kwargs = kwargs
+        self.passing: frozenset[Any] = frozenset()
+        self.settled_by: frozenset[Any] = frozenset()
+        self._settle: Callable[[Any, list[Callable[[], Any]]], Any] | None = None
+        self._flushes: list[Callable[[], Any]] = []
+
+    def before_shape(self, flush: Callable[[], Any]) -> None:
+        """Run `flush` (sync or async) after rendering and before the body is shaped.
+
+        Args:
+            flush: Called without arguments; a session sends its pending rows here, so that ids exist.
+        """
+        self._flushes.append(flush)
+
+    async def settle(self, result: Any) -> Any:
+        """Turn what the handler returned into a finished response; elsewhere return it unchanged.
+
+        A session calls this before it commits, so that a body which does not fit rolls back. Doing
+        it again changes nothing.
+
+        Args:
+            result: What the next layer returned.
+        """
+        if self._settle is None:
+            return result
+        settled = self._settle(result, self._flushes)
+        return await settled if inspect.isawaitable(settled) else settled
+
+    def settle_sync(self, result: Any) -> Any:
+        """Do the same as `settle` in the worker thread of a `def` handler."""
+        if self._settle is None:
+            return result
+        return self._settle(result, self._flushes)
+
+
+#: The endpoint call whose lifted and buried layers the wrappers below it belong to.
+active_call: ContextVar[Call | None] = ContextVar("patera.call", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerMark:
+    """Marks a wrapper as a layer's own; a copy on a foreign wrapper is told apart by `wrapper`."""
+
+    layer: Layer
+    wrapper: Callable[..., Any]
+
+
+class Layer:
+    """A decorator with a place in the pipeline; subclass it with either `guard` or `around`.
+
+    Example:
+        class ApiKey(Layer):
+            place = Place.LOGIN
+
+            async def guard(self, call: Call) -> None:
+                if call.request.headers.get("x-api-key") != "secret":
+                    raise AuthenticationException("API key required")
+
+        api_key = ApiKey()
+
+    An `around` layer may also define `around_sync(call, next)`, which `def` methods need.
+    """
+
+    #: Where the layer runs.
+    place: Place = Place.INJECT
+    #: HTTP statuses that the layer may answer with, and when; shown in the OpenAPI document.
+    statuses: Mapping[int, str] = {}
+    #: OpenAPI security schemes by name that the layer demands.
+    security: Mapping[str, Mapping[str, Any]] | None = None
+
+    around_sync: Callable[[Call, NextSync], Any] | None = None
+
+    @property
+    def key(self) -> Hashable:
+        """What makes two layers the same; of equal ones only one runs."""
+        return self
+
+    @property
+    def name(self) -> str:
+        """The layer's name in listings."""
+        return type(self).__name__
+
+    def injects(self, app: Patera) -> Sequence[str]:
+        """Return the names of the parameters that the layer fills."""
+        return ()
+
+    def implied(self) -> Sequence[Layer]:
+        """Return layers that must run whenever this one does, such as the login of a role check."""
+        return ()
+
+    def mistakes(self, app: Patera, where: str, location: str) -> Sequence[Mistake]:
+        """Return what is wrong with using the layer at `where`, such as an extension not installed."""
+        return ()
+
+    async def guard(self, call: Call) -> Any:
+        """Let the call pass (None), raise, or return a response that ends it."""
+        return None
+
+    async def around(self, call: Call, next: Next) -> Any:
+        """Run `await next(call)` inside of something; the default makes a guard an around layer."""
+        answer = await self.guard(call)
+        return answer if answer is not None else await next(call)
+
+    def __call__(self, target: T) -> T:
+        """Decorate a method, or a class so that all its endpoints have the layer."""
+        if isinstance(target, type):
+            own: tuple[Layer, ...] = target.__dict__.get(CLASS_LAYERS_KEY, ())
+            setattr(target, CLASS_LAYERS_KEY, (self, *own))
+            return target
+        if not callable(target):
+            raise TypeError(f"{self.name} decorates a method or a controller, got {target!r}")
+        wrapper: Any = self._wrap(target)
+        setattr(wrapper, LAYER_KEY, LayerMark(self, wrapper))
+        return wrapper  # type: ignore[no-any-return]
+
+    def _wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        if inspect.iscoroutinefunction(function):
+            return _wrap_async(self, function)
+        return _wrap_sync(self, function)
+
+
+def layer_mark(function: Any) -> LayerMark | None:
+    """Return the mark of `function` if it is a layer's own wrapper."""
+    mark = getattr(function, "__dict__", {}).get(LAYER_KEY)
+    return mark if mark is not None and mark.wrapper is function else None
+
+
+def class_layers(cls: type) -> tuple[Layer, ...]:
+    """Return the layers of a controller class and its parents, without repetitions."""
+    found: dict[Hashable, Layer] = {}
+    for base in cls.__mro__:
+        for layer in base.__dict__.get(CLASS_LAYERS_KEY, ()):
+            found.setdefault(layer.key, layer)
+    return tuple(found.values())
+
+
+def _wrap_async(layer: Layer, function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if _is_lifted(wrapper):
+            return await function(*args, **kwargs)
+        call = _call_of(wrapper, args, kwargs)
+
+        async def run(call: Call) -> Any:
+            return await function(*args, **call.kwargs)
+
+        return await layer.around(call, run)
+
+    return wrapper
+
+
+def _wrap_sync(layer: Layer, function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if _is_lifted(wrapper):
+            return function(*args, **kwargs)
+        call = _call_of(wrapper, args, kwargs)
+        return run_around_sync(layer, call, lambda call: function(*args, **call.kwargs))
+
+    return wrapper
+
+
+def run_around_sync(layer: Layer, call: Call, next: NextSync) -> Any:
+    """Run a layer around a `def` method, in whichever thread this is.
+
+    Raises:
+        TypeError: The layer only has an asynchronous form.
+    """
+    if layer.around_sync is not None:
+        return layer.around_sync(call, next)
+    if not layer.place.is_guard:
+        raise TypeError(f"{layer.name} has no around_sync(), so it cannot stand on a `def` method; make it `async def`")
+    answer = anyio.from_thread.run(layer.guard, call)
+    return answer if answer is not None else next(call)
+
+
+def _is_lifted(wrapper: Any) -> bool:
+    call = active_call.get()
+    return call is not None and wrapper in call.passing
+
+
+def _call_of(wrapper: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """Make the call of a layer that runs where it stands."""
+    request = current_request.get()
+    app = getattr(args[0], "app", None) if args else None
+    call = Call(app if app is not None else find_application(), request, dict(kwargs))
+    active = active_call.get()
+    if active is not None and wrapper in active.settled_by:
+        call._settle = active._settle
+        call._flushes = active._flushes
+    return call

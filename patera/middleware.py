@@ -1,0 +1,55 @@
+"""Middleware as `(Request) -> Response`, around every HTTP request of the application."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from .request import Request
+from .response import Response
+
+if TYPE_CHECKING:
+    from .application import Patera
+
+__all__ = ["MiddlewareBase"]
+
+NextApp = Callable[[Request], Awaitable[Any]]
+
+
+class MiddlewareBase:
+    """Base of middleware classes, listed in `MIDDLEWARE` with the outermost first.
+
+    It sees every HTTP request: unknown paths, static files and mounted applications too. An error
+    from below arrives as an exception at `await self.next(req)`. One instance serves all requests.
+
+    Example:
+        class Timing(MiddlewareBase):
+            async def middleware(self, req: Request) -> Response:
+                started = time.perf_counter()
+                res = await self.next(req)
+                res.headers["x-process-time-ms"] = str(int((time.perf_counter() - started) * 1000))
+                return res
+
+    Args:
+        app: The application; set by the framework.
+        next_app: What comes below; set by the framework.
+    """
+
+    def __init__(self, app: Patera, next_app: NextApp) -> None:
+        self.app = app
+        self.next = next_app
+
+    async def middleware(self, req: Request) -> Response[Any]:
+        """Answer the request: with a response of one's own, or what `await self.next(req)` returned."""
+        response: Response[Any] = await self.next(req)
+        return response
+
+    async def __call__(self, req: Request) -> Response[Any]:
+        """Run the middleware and see to it that it returned a response."""
+        response = await self.middleware(req)
+        if not hasattr(response, "raw_headers"):
+            raise TypeError(
+                f"{type(self).__module__}.{type(self).__name__}.middleware returned {response!r}; "
+                f"it must return a Response: the one of `await self.next(req)` or one of its own"
+            )
+        return response
