@@ -1,0 +1,638 @@
+"""The response: what handlers fill in, chain and return. Nothing is sent before the handler is done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mapping
+from datetime import datetime
+from functools import partial
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal
+from urllib.parse import quote, urlencode, urlsplit
+
+from pydantic_core import to_json
+from starlette.background import BackgroundTask
+from starlette.datastructures import MutableHeaders
+from starlette.responses import Response as StarletteResponse
+from typing_extensions import Self, TypeVar
+
+from ._cookies import format_cookie
+from ._streams import FileBody, StreamBody, StreamContent, encode_events, encode_lines
+from ._types import Message, RawHeader, Receive, Scope, Send
+from .http import HttpStatus, MediaType
+
+if TYPE_CHECKING:
+    from .request import Request
+
+__all__ = ["ForeignResponse", "Response", "ServerSentEvent", "is_safe_redirect"]
+
+from ._streams import ServerSentEvent
+
+T = TypeVar("T", default=Any)
+
+
+#: Serialises anything that Pydantic knows; NaN and infinities, which JSON lacks, become null.
+dump_json = partial(to_json, by_alias=True, inf_nan_mode="null")
+
+
+class _Unset:
+    """Marks that no value was given, where None is a value."""
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = _Unset()
+
+JSON_TYPE: Final = b"application/json"
+TEXT_TYPE: Final = b"text/plain; charset=utf-8"
+HTML_TYPE: Final = b"text/html; charset=utf-8"
+BINARY_TYPE: Final = b"application/octet-stream"
+
+BODILESS: Final = frozenset((204, 304))
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FORBIDDEN = re.compile(r"[\r\n\0]")
+_ENDPOINT_NAME = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
+_REDIRECT_SAFE = ":/%#?=@[]!$&'()*+,;"
+
+
+class ResponseHeaders(MutableHeaders):
+    """The live headers of a response: case-insensitive, and closed to header injection (RFC 9110, section 5.5)."""
+
+    def __setitem__(self, key: str, value: str) -> None:
+        super().__setitem__(*check_header(key, value))
+
+    def append(self, key: str, value: str) -> None:
+        """Add a header beside one of the same name."""
+        super().append(*check_header(key, value))
+
+    def setdefault(self, key: str, value: str) -> str:
+        """Set a header unless it is there; return its value."""
+        return super().setdefault(*check_header(key, value))
+
+
+def check_header(key: str, value: str) -> tuple[str, str]:
+    """Return a header's name and value if they can be sent as they are.
+
+    Raises:
+        ValueError: The name is no token, or the value has a line break, a NUL or non-latin-1 text.
+    """
+    if not isinstance(key, str) or not isinstance(value, str):
+        raise TypeError(f"A header is two strings, got {key!r}: {value!r}")
+    if not _TOKEN.fullmatch(key):
+        raise ValueError(f"Invalid header name {key!r}: letters, digits and !#$%&'*+.^_`|~- only")
+    if _FORBIDDEN.search(value):
+        raise ValueError(f"Invalid value for header {key!r}: line breaks and NUL cannot be sent")
+    try:
+        value.encode("latin-1")
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"Invalid value for header {key!r}: only latin-1 text can be sent; percent-encode it (RFC 8187)"
+        ) from None
+    return key, value
+
+
+class Response(StarletteResponse, Generic[T]):
+    """An HTTP response that is filled step by step; every setter returns the response itself.
+
+    `Response[T]` as a return annotation filters 2xx bodies through `T`: undeclared fields never leave.
+    A status that was set stays, whatever is set after it.
+
+    Example:
+        return req.res.json({"id": 1}).status(HttpStatus.CREATED).set_header("x-kind", "user")
+
+    Args:
+        content: Text or bytes of the body.
+        status_code: The HTTP status.
+        headers: Response headers.
+        media_type: Value of `content-type`.
+        background: Starlette task to run after the response was sent.
+    """
+
+    _status: int | None = None
+    _data: Any = UNSET
+    _default_type: bytes | None = None
+    _added_type: RawHeader | None = None
+    _template: tuple[str, Mapping[str, Any] | None, bool] | None = None
+    _stream: StreamBody | FileBody | None = None
+    _request: Request | None = None
+    _is_filled: bool = False
+    #: False while something is set that no body was made of yet.
+    _is_shaped: bool = True
+
+    def __init__(
+        self,
+        content: Any = None,
+        status_code: int | HttpStatus | None = None,
+        headers: Mapping[str, str] | None = None,
+        media_type: str | None = None,
+        background: BackgroundTask | None = None,
+    ) -> None:
+        self.body = b""
+        self.background = background
+        self.raw_headers = []
+        if status_code is not None:
+            self._status = int(status_code)
+        if headers is not None:
+            self.set_headers(headers)
+        if media_type is not None:
+            self.set_header("content-type", str(media_type))
+        if content is not None:
+            self._fill(content, TEXT_TYPE if isinstance(content, str) else BINARY_TYPE).shape()
+
+    @property
+    def status_code(self) -> int:  # type: ignore[override]
+        """The status that will be sent."""
+        return self._status or 200
+
+    @status_code.setter
+    def status_code(self, value: int) -> None:
+        self._status = int(value)
+
+    @property
+    def headers(self) -> ResponseHeaders:
+        """The headers, to read and to change."""
+        return ResponseHeaders(raw=self.raw_headers)
+
+    @property
+    def content_type(self) -> str | None:
+        """The content type that was set, or the one that the body will get."""
+        explicit = self.headers.get("content-type")
+        if explicit is not None or self._default_type is None:
+            return explicit
+        return self._default_type.decode("latin-1")
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether the body is a stream or a file, sent piece by piece."""
+        return self._stream is not None
+
+    def status(self, status_code: int | HttpStatus) -> Self:
+        """Set the HTTP status; nothing but another call changes it again."""
+        self._status = int(status_code)
+        return self
+
+    def json(self, data: Any) -> Self:
+        """Set a JSON body: anything Pydantic can serialise, empty and false values as themselves.
+
+        Args:
+            data: Dict, list, model, dataclass, number, text, None, datetimes within them, ...
+        """
+        return self._fill(data, JSON_TYPE)
+
+    def text(self, text: str) -> Self:
+        """Set a plain text body (UTF-8)."""
+        return self._fill(str(text), TEXT_TYPE)
+
+    def no_content(self) -> Self:
+        """Send no body, with status 204."""
+        self._status = 204
+        return self._fill(b"", None)
+
+    def html(self, template_path: str, context: Mapping[str, Any] | None = None) -> Self:
+        """Set a rendered template as body; may be awaited, and is rendered later if it was not.
+
+        Example:
+            return await req.res.html("user.html", {"user": user})
+
+        Args:
+            template_path: Path below `TEMPLATES_DIR`.
+            context: Variables of the template.
+
+        Raises:
+            jinja2.TemplateError: When rendered, if the template is missing or broken.
+        """
+        return self._fill_template(template_path, context, is_source=False)
+
+    def html_from_string(self, text: str, context: Mapping[str, Any] | None = None) -> Self:
+        """Set a template given as text as body; it renders in Jinja's sandbox.
+
+        Never build `text` from user input: pass user input in `context`, where it is escaped.
+
+        Args:
+            text: The template's source.
+            context: Variables of the template.
+        """
+        return self._fill_template(text, context, is_source=True)
+
+    def redirect(
+        self, location: str, status_code: int | HttpStatus = HttpStatus.SEE_OTHER, **values: Any
+    ) -> Self:
+        """Send the client elsewhere.
+
+        Example:
+            return req.res.redirect("UsersApi.show", user_id=3)
+
+        Args:
+            location: A URL, or an endpoint's name (`Class.method`).
+            status_code: The redirection status, 303 by default.
+            **values: Values for the endpoint's URL; query parameters of any other location.
+        """
+        self._fill(b"", None).status(status_code)
+        target = self._location(location, values)
+        self._set_raw(b"location", quote(target, safe=_REDIRECT_SAFE).encode("latin-1"))
+        return self
+
+    def safe_redirect(
+        self, target: str | None, default: str = "/", status_code: int | HttpStatus = HttpStatus.SEE_OTHER
+    ) -> Self:
+        """Redirect to a target that came with the request, if it stays on this site.
+
+        Example:
+            return req.res.safe_redirect(req.query_params.get("next"), default="/")
+
+        Args:
+            target: A path on this site, or a URL of this host.
+            default: Where to go when the target leads elsewhere.
+            status_code: The redirection status.
+        """
+        host = self._request.headers.get("host") if self._request is not None else None
+        return self.redirect(target if target and is_safe_redirect(target, host) else default, status_code)
+
+    def send_file(
+        self,
+        body: bytes | str | PathLike[str] | Any,
+        headers: Mapping[str, str] | None = None,
+        *,
+        filename: str | None = None,
+        media_type: str | None = None,
+        inline: bool = False,
+    ) -> Self:
+        """Send a file: ranges, ETag and 304 (RFC 9110, sections 13 and 14) for a path.
+
+        Args:
+            body: Bytes, the path of a file, or a readable binary file object.
+            headers: Further response headers.
+            filename: Download name, sent as RFC 6266 says.
+            media_type: Guessed from the name where None.
+            inline: Show in the browser instead of downloading; only with `filename`.
+
+        Raises:
+            FileNotFoundError: When sent, if the path does not exist.
+        """
+        if isinstance(body, bytes | bytearray | memoryview):
+            self._fill(bytes(body), BINARY_TYPE)
+        elif isinstance(body, str | PathLike):
+            self._fill_stream(FileBody(body), None)
+            media_type = media_type or FileBody.media_type_of(filename or body)
+        else:
+            self._fill_stream(StreamBody.of_file(body), BINARY_TYPE)
+        if filename is not None:
+            self._set_raw(b"content-disposition", content_disposition(filename, inline=inline))
+        if media_type is not None:
+            self.set_header("content-type", media_type)
+        return self.set_headers(headers or {})
+
+    def stream(self, iterable: StreamContent, media_type: str | None = None) -> Self:
+        """Send bytes or text piece by piece; the iterable is closed at the end, on errors and disconnects.
+
+        Example:
+            return req.res.stream(rows_as_csv(), media_type="text/csv")
+
+        Args:
+            iterable: Sync or async iterable of bytes or text; a sync one runs in a worker thread.
+            media_type: `application/octet-stream` where None.
+        """
+        self._fill_stream(StreamBody(iterable), BINARY_TYPE)
+        return self if media_type is None else self.set_header("content-type", media_type)
+
+    def stream_text(self, iterable: StreamContent) -> Self:
+        """Send text piece by piece as `text/plain; charset=utf-8`."""
+        return self._fill_stream(StreamBody(iterable), TEXT_TYPE)
+
+    def ndjson(self, items: Iterable[Any] | AsyncIterable[Any]) -> Self:
+        """Send items as newline-delimited JSON, one line each."""
+        return self._fill_stream(StreamBody(encode_lines(items)), b"application/x-ndjson")
+
+    def sse(self, events: Iterable[Any] | AsyncIterable[Any]) -> Self:
+        """Send server-sent events (WHATWG HTML, section 9.2).
+
+        Args:
+            events: `ServerSentEvent`s; text becomes the data of one, anything else its JSON.
+        """
+        self._set_raw(b"cache-control", b"no-cache")
+        self._set_raw(b"x-accel-buffering", b"no")
+        return self._fill_stream(StreamBody(encode_events(events)), b"text/event-stream; charset=utf-8")
+
+    def set_header(self, key: str, value: str) -> Self:
+        """Set a header, replacing one of the same name.
+
+        Raises:
+            ValueError: The name or value cannot be sent, such as one with a line break.
+        """
+        self.headers[key] = value
+        return self
+
+    def set_headers(self, headers: Mapping[str, str]) -> Self:
+        """Set several headers."""
+        for key, value in headers.items():
+            self.headers[key] = value
+        return self
+
+    def set_cookie(  # type: ignore[override]
+        self,
+        cookie_name: str | None = None,
+        value: str = "",
+        max_age: int | None = None,
+        path: str | None = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        http_only: bool = True,
+        *,
+        same_site: Literal["lax", "strict", "none"] | None = "lax",
+        expires: datetime | str | int | None = None,
+        partitioned: bool = False,
+        key: str | None = None,
+        httponly: bool | None = None,
+        samesite: Literal["lax", "strict", "none"] | None | _Unset = UNSET,
+    ) -> Self:
+        """Set a cookie (RFC 6265); Starlette's keyword names work too.
+
+        Args:
+            cookie_name: Its name.
+            value: Its value, quoted where needed.
+            max_age: Seconds it lives; a session cookie where None.
+            path: Path below which the client sends it back.
+            domain: Domain for which the client sends it back.
+            secure: Only over https.
+            http_only: Out of reach for scripts.
+            same_site: `lax`, `strict`, `none`, or None to leave it out.
+            expires: Date, or seconds from now.
+            partitioned: Keep it per top-level site.
+            key: Starlette's name of `cookie_name`.
+            httponly: Starlette's name of `http_only`.
+            samesite: Starlette's name of `same_site`.
+
+        Raises:
+            ValueError: The name is no token, or an attribute holds a `;`, a line break or the like.
+        """
+        name = cookie_name if cookie_name is not None else key
+        if name is None:
+            raise TypeError('set_cookie() needs a name: set_cookie("theme", "dark")')
+        cookie = format_cookie(
+            name,
+            value,
+            max_age=max_age,
+            expires=expires,
+            path=path,
+            domain=domain,
+            secure=secure,
+            http_only=http_only if httponly is None else httponly,
+            same_site=same_site if isinstance(samesite, _Unset) else samesite,
+            partitioned=partitioned,
+        )
+        self.raw_headers.append((b"set-cookie", cookie.encode("latin-1")))
+        return self
+
+    def delete_cookie(  # type: ignore[override]
+        self,
+        cookie_name: str | None = None,
+        path: str = "/",
+        domain: str | None = None,
+        *,
+        secure: bool = False,
+        http_only: bool = True,
+        same_site: Literal["lax", "strict", "none"] | None = "lax",
+        key: str | None = None,
+    ) -> Self:
+        """Tell the client to drop a cookie; path and domain must be those it was set with."""
+        return self.set_cookie(
+            cookie_name,
+            max_age=0,
+            expires=0,
+            path=path,
+            domain=domain,
+            secure=secure,
+            http_only=http_only,
+            same_site=same_site,
+            key=key,
+        )
+
+    async def send(self, event: Message) -> None:
+        """Send a raw ASGI event, as websocket handlers do.
+
+        Raises:
+            RuntimeError: The response does not belong to a websocket request.
+        """
+        if self._request is None:
+            raise RuntimeError("This response belongs to no request; use req.res.send(...) in a websocket handler")
+        await self._request.send(event)
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        """Render a template that `html()` or `html_from_string()` noted; return the response itself."""
+        yield from self.render_template().__await__()
+        return self
+
+    async def render_template(self) -> None:
+        """Render the noted template, if there is one, into the body."""
+        if self._template is None:
+            return
+        source, context, is_source = self._template
+        request = self._bound_request("html()")
+        render = request.app.templates.render_string if is_source else request.app.templates.render
+        self._finish_template(await render(source, dict(context or {}), request))
+
+    def render_template_sync(self) -> None:
+        """Render the noted template in the worker thread of a `def` handler."""
+        if self._template is None:
+            return
+        source, context, is_source = self._template
+        request = self._bound_request("html()")
+        render = request.app.templates.render_string_sync if is_source else request.app.templates.render_sync
+        self._finish_template(render(source, dict(context or {}), request))
+
+    def shape(self, encode: Callable[[Any], bytes] = dump_json, declared_type: bytes | None = None) -> None:
+        """Make the body out of what was set.
+
+        Args:
+            encode: Turns the value that `json()` was given into bytes.
+            declared_type: Content type that takes the place of the body's own.
+        """
+        data, own_type = self._data, self._default_type
+        if data is not UNSET:
+            if own_type is JSON_TYPE:
+                self.body = encode(data)
+            else:
+                self.body = data.encode() if isinstance(data, str) else bytes(data)
+            self._data = UNSET
+        if own_type is not None:
+            self._add_type(declared_type or own_type)
+        self._is_shaped = True
+
+    def content_headers(self) -> list[RawHeader]:
+        """Return the headers to send: the live ones, with the length of the body where it may have one."""
+        headers = self.raw_headers
+        status = self._status or 200
+        if self._stream is not None or status < 200 or status in BODILESS:
+            return [header for header in headers if header[0] != b"content-length"]
+        if headers:
+            headers = [header for header in headers if header[0] != b"content-length"]
+        headers.append((b"content-length", b"%d" % len(self.body)))
+        return headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the response as an ASGI application of its own."""
+        if not self._is_shaped:
+            await self.render_template()
+            self.shape()
+        if scope["type"] == "websocket":
+            send = self._wrap_websocket_denial_send(send)
+        if self._stream is not None:
+            await self._stream.send(self, scope, receive, send)
+        else:
+            await self._send_body(scope, send)
+        if self.background is not None:
+            await self.background()
+
+    async def _send_body(self, scope: Scope, send: Send) -> None:
+        status = self._status or 200
+        await send({"type": "http.response.start", "status": status, "headers": self.content_headers()})
+        is_empty = status < 200 or status in BODILESS or scope.get("method") == "HEAD"
+        await send({"type": "http.response.body", "body": b"" if is_empty else self.body})
+
+    def _fill(self, data: Any, default_type: bytes | None) -> Self:
+        self._data = data
+        self._default_type = default_type
+        self._template = None
+        self._stream = None
+        self._is_filled = True
+        self._is_shaped = False
+        return self
+
+    def _fill_template(self, source: str, context: Mapping[str, Any] | None, *, is_source: bool) -> Self:
+        self._fill(b"", HTML_TYPE)
+        self._template = (source, context, is_source)
+        return self
+
+    def _fill_stream(self, stream: StreamBody | FileBody, default_type: bytes | None) -> Self:
+        self._fill(b"", default_type)
+        self._stream = stream
+        return self
+
+    def _finish_template(self, rendered: str) -> None:
+        self._template = None
+        self._data = rendered
+
+    def _bound_request(self, call: str) -> Request:
+        if self._request is None:
+            raise RuntimeError(f"{call} needs the application; use it on req.res, not on a response of your own")
+        return self._request
+
+    def _add_type(self, content_type: bytes) -> None:
+        """Add the body's content type unless one was set; one that was added before makes room."""
+        headers = self.raw_headers
+        if headers:
+            if self._added_type is not None and self._added_type in headers:
+                headers.remove(self._added_type)
+            if any(name == b"content-type" for name, _ in headers):
+                return
+        self._added_type = (b"content-type", content_type)
+        headers.append(self._added_type)
+
+    def _set_raw(self, name: bytes, value: bytes) -> None:
+        self.raw_headers[:] = [header for header in self.raw_headers if header[0] != name]
+        self.raw_headers.append((name, value))
+
+    def _location(self, location: str, values: Mapping[str, Any]) -> str:
+        app = self._request.app if self._request is not None else None
+        if app is not None and _ENDPOINT_NAME.fullmatch(location) and app.has_endpoint(location):
+            url: str = app.url_for(location, **values)
+            return url
+        query = urlencode({key: value for key, value in values.items() if value is not None}, doseq=True)
+        return f"{location}{'&' if '?' in location else '?'}{query}" if query else location
+
+
+class ForeignResponse(StarletteResponse):
+    """What middleware sees of a mounted application or foreign route: it is run when it is sent.
+
+    Headers set here are merged into its own; its body and status are not known.
+
+    Args:
+        run: Runs the application, given a `send` that merges the headers.
+    """
+
+    def __init__(self, run: Callable[[Scope, Receive, Send], Any]) -> None:
+        self.raw_headers = []
+        self.background = None
+        self._run = run
+
+    @property
+    def status_code(self) -> int:  # type: ignore[override]
+        """Unknown.
+
+        Raises:
+            AttributeError: Always.
+        """
+        raise AttributeError("The status of a mounted application is not known before it is sent")
+
+    @property
+    def body(self) -> bytes:  # type: ignore[override]
+        """Unknown.
+
+        Raises:
+            AttributeError: Always.
+        """
+        raise AttributeError("The body of a mounted application is sent by itself and cannot be read")
+
+    @property
+    def headers(self) -> ResponseHeaders:
+        """Headers to be merged into those of the application."""
+        return ResponseHeaders(raw=self.raw_headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application."""
+        await self._run(scope, receive, merge_headers(send, self.raw_headers))
+
+
+def merge_headers(send: Send, extra: list[RawHeader]) -> Send:
+    """Return a `send` that puts `extra` in place of equal-named headers of the response's start.
+
+    Cookies are added, never replaced.
+    """
+
+    async def merging(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            replaced = {name for name, _ in extra if name != b"set-cookie"}
+            own = [header for header in message.get("headers", ()) if header[0].lower() not in replaced]
+            message = {**message, "headers": [*own, *extra]}
+        await send(message)
+
+    return merging
+
+
+def content_disposition(filename: str, *, inline: bool = False) -> bytes:
+    """Return a `content-disposition` value with the name in both forms (RFC 6266, section 4.3)."""
+    kind = "inline" if inline else "attachment"
+    plain = re.sub(r'[^ !#-\[\]-~]', "_", filename.encode("ascii", "replace").decode("ascii").replace("?", "_"))
+    value = f'{kind}; filename="{plain}"'
+    if plain != filename:
+        value += f"; filename*=UTF-8''{quote(filename, safe='', errors='replace')}"
+    return value.encode("latin-1")
+
+
+def is_safe_redirect(target: str, host: str | None = None) -> bool:
+    """Tell whether a redirect target stays on this site: a local path, or http(s) on `host` itself.
+
+    Args:
+        target: The URL that came with the request.
+        host: This site's host and port; without it only paths are safe.
+    """
+    if not target or target != target.strip() or re.search(r"[\x00-\x20\\]", target):
+        return False
+    if re.search(r"%(0[0-9a-f]|1[0-9a-f]|5c)", target[:16], re.IGNORECASE):
+        return False
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return False
+    if parts.scheme or parts.netloc:
+        return parts.scheme in ("http", "https") and host is not None and parts.netloc == host
+    return target.startswith("/") and not target.startswith("//")
+
+
+def media_type_bytes(media_type: str) -> bytes:
+    """Return a content type for a media type: text gets its charset."""
+    if media_type.startswith("text/") and "charset=" not in media_type:
+        media_type += "; charset=utf-8"
+    return str(MediaType(media_type) if media_type in MediaType.__members__.values() else media_type).encode("latin-1")
