@@ -1,0 +1,1 @@
+"""Turns recorded declarations into Starlette routes: once, at build."""

@@ -1,0 +1,231 @@
+"""Where each parameter of a handler is read from: decided once, read per request."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from patera.exceptions import Mistake
+from patera.http import MediaType
+from patera.parameters import Body, Cookie, File, Form, Header, Parameter, Path, Query
+
+from .annotations import (
+    Namespace,
+    Unresolved,
+    is_body_like,
+    is_file,
+    is_model,
+    is_scalar,
+    is_scalar_list,
+    split_annotated,
+    without_marker,
+)
+from .plan import ParameterPlan, Source
+from .readers import compile_readers
+
+if TYPE_CHECKING:
+    from patera.request import Request
+
+#: Methods whose requests carry no body that means anything (RFC 9110, section 9.3).
+WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE", "SOCKET"})
+
+FORM_TYPES = frozenset({MediaType.APPLICATION_X_WWW_FORM_URLENCODED, MediaType.MULTIPART_FORM_DATA})
+JSON_TYPES = frozenset({MediaType.APPLICATION_JSON, MediaType.APPLICATION_PROBLEM_JSON})
+
+_MARKED: dict[type[Parameter], Source] = {
+    Query: "query",
+    Header: "header",
+    Cookie: "cookie",
+    Form: "form",
+    File: "file",
+    Body: "body",
+    Path: "path",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """How the keyword arguments of one handler are read.
+
+    `bind` is None where there are none; `reads_body` tells which of the two forms it has.
+    """
+
+    parameters: tuple[ParameterPlan, ...]
+    bind: Callable[[Request], dict[str, Any]] | None
+    bind_body: Callable[[Request], Awaitable[dict[str, Any]]] | None
+    mistakes: tuple[Mistake, ...] = ()
+
+    @property
+    def reads_body(self) -> bool:
+        """Whether the request's body is read to fill the parameters."""
+        return self.bind_body is not None
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerContext:
+    """What decides the sources of a handler's parameters."""
+
+    where: str
+    location: str
+    method: str
+    rule: str
+    converters: Mapping[str, Any]
+    injected: frozenset[str]
+    consumes: str | None
+
+
+def compile_binding(function: Callable[..., Any], namespace: Namespace, context: HandlerContext) -> Binding:
+    """Compile the parameters of a handler after `self` and the request."""
+    parameters = list(inspect.signature(function).parameters.values())[2:]
+    plans: list[ParameterPlan] = []
+    mistakes: list[Mistake] = []
+    takes_all = any(item.kind is inspect.Parameter.VAR_KEYWORD for item in parameters)
+    for parameter in parameters:
+        if parameter.kind in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL):
+            continue
+        found = _plan(parameter, namespace.resolve(parameter.annotation), context)
+        if isinstance(found, Mistake):
+            mistakes.append(found)
+        elif found is not None:
+            plans.append(found)
+    mistakes.extend(_unused_variables(plans, takes_all, parameters, context))
+    mistakes.extend(_unread_body(plans, context))
+    if mistakes:
+        return Binding(tuple(plans), None, None, tuple(mistakes))
+    bind, bind_body = compile_readers(tuple(plans), context.converters, context.consumes, takes_all)
+    return Binding(tuple(plans), bind, bind_body)
+
+
+def _plan(parameter: inspect.Parameter, annotation: Any, context: HandlerContext) -> ParameterPlan | Mistake | None:
+    name = parameter.name
+    is_required = parameter.default is inspect.Parameter.empty
+    default = None if is_required else parameter.default
+    if name in context.injected:
+        return ParameterPlan(name, "injected", name, Any, required=False)
+    if isinstance(annotation, Unresolved):
+        return _plan_unresolved(name, annotation, is_required, context)
+    if annotation is inspect.Parameter.empty:
+        annotation = Any
+    source, alias, problem = _source(name, annotation, context)
+    if source is None:
+        return _no_source(name, annotation, context, problem) if is_required else None
+    return ParameterPlan(name, source, alias, without_marker(annotation), is_required, default)
+
+
+def _plan_unresolved(
+    name: str, annotation: Unresolved, is_required: bool, context: HandlerContext
+) -> ParameterPlan | Mistake | None:
+    if name in context.converters:
+        return ParameterPlan(name, "path", name, Any, required=True)
+    if not is_required:
+        return None
+    return Mistake(
+        "PAT111",
+        f"{context.where}({name})",
+        f"the annotation {annotation.text!r} cannot be resolved ({annotation.reason})",
+        "an annotation that exists at run time, as it decides where the value is read from",
+        "import the type outside of `if TYPE_CHECKING:`",
+        context.location,
+    )
+
+
+def _source(name: str, annotation: Any, context: HandlerContext) -> tuple[Source | None, str, str]:
+    _, marker, _ = split_annotated(annotation)
+    if marker is not None:
+        source = _MARKED[type(marker)]
+        if source == "path" and name not in context.converters:
+            return None, name, f"the rule {context.rule!r} has no variable of that name"
+        if source == "header":
+            return source, (marker.alias or name.replace("_", "-")).lower(), ""
+        return source, marker.alias or name, ""
+    if name in context.converters:
+        return "path", name, ""
+    return _implicit_source(annotation, context), name, ""
+
+
+def _implicit_source(annotation: Any, context: HandlerContext) -> Source | None:
+    if is_file(annotation):
+        return "file"
+    if is_body_like(annotation):
+        return _model_source(annotation, context)
+    is_raw = context.consumes is not None and context.consumes not in (FORM_TYPES | JSON_TYPES)
+    if is_raw and annotation in (str, bytes):
+        return "body"
+    if annotation is not Any and (is_scalar(annotation) or is_scalar_list(annotation)):
+        return "query"
+    return None
+
+
+def _model_source(annotation: Any, context: HandlerContext) -> Source | None:
+    if context.consumes in FORM_TYPES:
+        return "form"
+    if context.consumes is not None or context.method not in WITHOUT_BODY:
+        return "body"
+    return "query" if is_model(annotation) else None
+
+
+def _no_source(name: str, annotation: Any, context: HandlerContext, problem: str) -> Mistake:
+    shown = "no annotation" if annotation is Any else f"the annotation {annotation!r}"
+    return Mistake(
+        "PAT110",
+        f"{context.where}({name})",
+        f"a parameter with {shown} that nothing fills" + (f": {problem}" if problem else ""),
+        "a variable of the route, a Pydantic model, a scalar or list of scalars (query string), "
+        "a marker such as Annotated[str, Header()], or the name that a session decorator injects",
+        f"name it in the rule {context.rule!r}, annotate it, give it a default, or add the decorator that injects it",
+        context.location,
+    )
+
+
+def _unused_variables(
+    plans: list[ParameterPlan], takes_all: bool, parameters: list[inspect.Parameter], context: HandlerContext
+) -> list[Mistake]:
+    taken = {plan.name for plan in plans} | {parameter.name for parameter in parameters}
+    if takes_all:
+        return []
+    return [
+        Mistake(
+            "PAT112",
+            context.where,
+            f"the rule {context.rule!r} has the variable {variable!r}, the handler no parameter of that name",
+            "a parameter for each variable of the rule",
+            f"add the parameter {variable!r}, or take the variable out of the rule",
+            context.location,
+        )
+        for variable in context.converters
+        if variable not in taken
+    ]
+
+
+def _unread_body(plans: list[ParameterPlan], context: HandlerContext) -> list[Mistake]:
+    reads = [plan for plan in plans if plan.source in ("body", "form", "file")]
+    if context.consumes == MediaType.NO_CONTENT or context.consumes is None:
+        return []
+    if not reads and context.method not in WITHOUT_BODY:
+        return [_unread(context)]
+    raw = context.consumes not in (FORM_TYPES | JSON_TYPES)
+    misfits = [plan for plan in reads if raw and plan.annotation not in (str, bytes)]
+    return [
+        Mistake(
+            "PAT114",
+            f"{context.where}({plan.name})",
+            f"{plan.annotation!r} to be read from a {context.consumes} body",
+            "str or bytes, which get the raw body",
+            "annotate the parameter with str or bytes, or consume JSON or a form",
+            context.location,
+        )
+        for plan in misfits
+    ]
+
+
+def _unread(context: HandlerContext) -> Mistake:
+    return Mistake(
+        "PAT113",
+        context.where,
+        f"@consumes({context.consumes!r}) on {context.method} without a parameter that reads the body",
+        "a parameter with a Pydantic model, or Annotated[..., Form()/File()/Body()]",
+        "add the parameter, or remove @consumes",
+        context.location,
+    )

@@ -1,0 +1,209 @@
+"""`build(app)`: collect, compile, check, stack. Nothing is assigned to the application before all is well."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from starlette.routing import BaseRoute
+
+from patera._context import use_application
+from patera._types import ASGIApp, Scope
+from patera.exceptions import ConfigurationError, Mistake
+from patera.middleware import MiddlewareBase
+
+from .annotations import Namespace
+from .collect import collect_controller
+from .edge import CorsPolicy
+from .endpoints import CompiledEndpoint, EndpointCompiler
+from .errors import ErrorTable, collect_handlers
+from .exchange import Runtime
+from .pipeline import Respond
+from .plan import ApplicationPlan, CorsPlan
+from .returns import ReturnType, read_return
+from .routing import UrlBuilder, sort_routes
+from .shaping import Shape, compile_shape, dump_json
+from .stack import Dispatcher, compile_stack
+
+if TYPE_CHECKING:
+    from patera.application import Patera
+
+#: Names of variables do not tell two rules apart.
+_VARIABLE_NAME = re.compile(r"\?P<\w+>")
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The result of a build.
+
+    Args:
+        routes: All routes in the order in which they match.
+        plan: What was decided, as plain data.
+        urls: Builds the URLs of endpoints.
+        dispatcher: Picks the endpoint of a request.
+        stack: The ASGI application below Starlette's `__call__`.
+        warnings: What is not wrong, but worth a line in the log.
+    """
+
+    routes: list[BaseRoute]
+    plan: ApplicationPlan
+    urls: UrlBuilder
+    dispatcher: Dispatcher
+    stack: ASGIApp
+    warnings: tuple[str, ...]
+
+
+def build(app: Patera) -> Compiled:
+    """Compile an application.
+
+    Raises:
+        ConfigurationError: With all mistakes of all declarations.
+    """
+    with use_application(app):
+        mistakes: list[Mistake] = []
+        warnings: list[str] = []
+        cors, default_cors = cors_of(app.configs)
+        runtime = _runtime(app, mistakes, warnings)
+        compiler = EndpointCompiler(app, runtime, cors, default_cors)
+        endpoints = _endpoints(app, compiler)
+        mistakes.extend(compiler.mistakes)
+        mistakes.extend(_duplicates(endpoints))
+        if mistakes:
+            raise ConfigurationError(*mistakes)
+        return _assemble(app, runtime, endpoints, cors, (*warnings, *compiler.warnings))
+
+
+def _assemble(
+    app: Patera,
+    runtime: Runtime,
+    endpoints: list[CompiledEndpoint],
+    cors: CorsPlan | None,
+    warnings: tuple[str, ...],
+) -> Compiled:
+    routes = sort_routes([*(endpoint.route for endpoint in endpoints), *app.foreign_routes])
+    policies = {id(endpoint.route): endpoint.policy for endpoint in endpoints}
+    policy = CorsPolicy(cors) if cors is not None else None
+    dispatcher = Dispatcher(app, runtime, routes, policy, policies)
+    urls = UrlBuilder([endpoint.route for endpoint in endpoints], app.aliases)
+    return Compiled(
+        routes, _plan(app, runtime, endpoints), urls, dispatcher, compile_stack(app, runtime, dispatcher, policy), warnings
+    )
+
+
+def _runtime(app: Patera, mistakes: list[Mistake], warnings: list[str]) -> Runtime:
+    shape = Shape("middleware", dump_json)
+    entries = collect_handlers(
+        [handler(app) for handler in app.exception_handler_classes], _handler_shape(mistakes), warnings.append
+    )
+    return Runtime(
+        app=app,
+        request_class=app.request_class,
+        response_class=app.response_class,
+        errors=ErrorTable(app, entries, is_problem=app.configs.get("ERROR_FORMAT") == "problem"),
+        shape=shape,
+        chain=compile_chain(app, app.middleware_classes),
+        own_edge=not app.user_middleware,
+        log_request=_request_log(app) if app.configs.get("REQUEST_LOG") else None,
+    )
+
+
+def _handler_shape(mistakes: list[Mistake]) -> Callable[[str, Any, type], Shape]:
+    def make(label: str, function: Any, cls: type) -> Shape:
+        innermost = inspect.unwrap(function)
+        where = f"{cls.__module__}.{label}"
+        returned = read_return(innermost, Namespace(innermost, cls), where, "")
+        if isinstance(returned, Mistake):
+            mistakes.append(returned)
+            returned = ReturnType()
+        record = getattr(function, "_patera_endpoint", None)
+        return compile_shape(
+            label,
+            has_type=returned.is_declared,
+            response_type=returned.type,
+            produces=record.produces if record is not None else None,
+            status=record.produces_status if record is not None else None,
+            any_status=True,
+        )
+
+    return make
+
+
+def compile_chain(app: Patera, classes: Sequence[type[MiddlewareBase]]) -> Respond | None:
+    """Nest the middleware, the first one outermost, around the endpoint that the request is for."""
+    if not classes:
+        return None
+    step: Any = lambda request: request._respond(request)  # noqa: E731
+    for cls in reversed(classes):
+        step = cls(app, step)
+    return step  # type: ignore[no-any-return]
+
+
+def _request_log(app: Patera) -> Callable[[Scope, int], None]:
+    def log(scope: Scope, status: int) -> None:
+        # repr() spells out what could start another line of the log.
+        app.logger.info("{} {!r} {}", scope["method"], scope["path"], status)
+
+    return log
+
+
+def _endpoints(app: Patera, compiler: EndpointCompiler) -> list[CompiledEndpoint]:
+    found = []
+    for cls, prefix, is_builtin in app.controller_classes():
+        controller, mistakes = collect_controller(cls)
+        compiler.mistakes.extend(mistakes)
+        found.extend(compiler.compile(controller, prefix, is_builtin=is_builtin))
+    return found
+
+
+def _duplicates(endpoints: list[CompiledEndpoint]) -> list[Mistake]:
+    """Report two endpoints of one method whose rules match the same paths and differ in nothing."""
+    seen: dict[tuple[str, str], CompiledEndpoint] = {}
+    mistakes = []
+    for endpoint in endpoints:
+        key = (endpoint.plan.method, _VARIABLE_NAME.sub("", endpoint.route.path_regex.pattern))
+        first = seen.setdefault(key, endpoint)
+        if first is not endpoint:
+            mistakes.append(_duplicate(first, endpoint))
+    return mistakes
+
+
+def _duplicate(first: CompiledEndpoint, second: CompiledEndpoint) -> Mistake:
+    return Mistake(
+        "PAT202",
+        second.plan.where,
+        f"{second.plan.method} {second.plan.rule}, which {first.plan.where} ({first.plan.location}) answers already",
+        "one endpoint for each method and path",
+        "change the path of one of them, or remove it",
+        second.plan.location,
+    )
+
+
+def cors_of(configs: dict[str, Any]) -> tuple[CorsPlan | None, CorsPlan]:
+    """Return the application's policy (None where CORS is off) and the one that `@cors` starts from."""
+    plan = CorsPlan(
+        allow_origins=tuple(configs.get("CORS_ALLOW_ORIGINS") or ()),
+        allow_methods=tuple(configs.get("CORS_ALLOW_METHODS") or ()),
+        allow_headers=tuple(configs.get("CORS_ALLOW_HEADERS") or ()),
+        expose_headers=tuple(configs.get("CORS_EXPOSE_HEADERS") or ()),
+        allow_credentials=bool(configs.get("CORS_ALLOW_CREDENTIALS")),
+        max_age=configs.get("CORS_MAX_AGE"),
+    )
+    return (plan if configs.get("CORS_ENABLED") else None), plan
+
+
+def _plan(app: Patera, runtime: Runtime, endpoints: list[CompiledEndpoint]) -> ApplicationPlan:
+    return ApplicationPlan(
+        application=f"{type(app).__module__}.{type(app).__qualname__}",
+        endpoints=tuple(endpoint.plan for endpoint in endpoints),
+        middleware=tuple(f"{cls.__module__}.{cls.__qualname__}" for cls in app.middleware_classes),
+        asgi_middleware=tuple(_name(item.cls) for item in app.user_middleware),
+        extensions=tuple(app.extensions),
+        exception_handlers={kind.__qualname__: name for kind, name in runtime.errors.names().items()},
+    )
+
+
+def _name(factory: Any) -> str:
+    return f"{factory.__module__}.{factory.__qualname__}"

@@ -1,0 +1,219 @@
+"""Reads the records of controller classes: endpoints with their layers, and hooks."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from patera._endpoint import (
+    ControllerRecord,
+    CorsRecord,
+    EndpointRecord,
+    HookRecord,
+    controller_record,
+    endpoint_record,
+    merge_records,
+)
+from patera.controller import Controller
+from patera.exceptions import Mistake
+from patera.layer import Layer, Place, class_layers, layer_mark
+
+#: Layers from here on stay below the first foreign decorator: `@retry` must open a new session each time.
+FIRST_FIXED_PLACE = Place.INJECT
+
+
+@dataclass(frozen=True, slots=True)
+class LayerChain:
+    """The layers of a method: those that rise to their place, and those that stay where they stand.
+
+    Args:
+        core: What is called as the handler: the first foreign wrapper, or the method itself.
+        innermost: The method as it was written.
+        lifted: Layers put in place by the pipeline, in written order.
+        passing: Wrappers of lifted layers that are left below a foreign one and let the call pass.
+        settling: Wrappers of layers that stay and finish the response before they end.
+    """
+
+    core: Callable[..., Any]
+    innermost: Callable[..., Any]
+    lifted: tuple[Layer, ...]
+    passing: frozenset[Any]
+    settling: tuple[Any, ...]
+    fixed: tuple[Layer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedEndpoint:
+    """One method with a verb, with everything recorded on it and inherited."""
+
+    cls: type[Controller]
+    name: str
+    record: EndpointRecord
+    chain: LayerChain
+
+    @property
+    def label(self) -> str:
+        """`Class.method`, the endpoint's name."""
+        return f"{self.cls.__name__}.{self.name}"
+
+    @property
+    def where(self) -> str:
+        """`module.Class.method`, for messages."""
+        return f"{self.cls.__module__}.{self.cls.__qualname__}.{self.name}"
+
+    @property
+    def location(self) -> str:
+        """`file:line` of the method."""
+        return location_of(self.chain.innermost)
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedController:
+    """One controller class: its own record with what it inherits, endpoints and hooks."""
+
+    cls: type[Controller]
+    record: ControllerRecord
+    endpoints: tuple[CollectedEndpoint, ...]
+    layers: tuple[Layer, ...]
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    cors: tuple[CorsRecord, ...]
+
+
+def collect_controller(cls: type[Controller]) -> tuple[CollectedController, list[Mistake]]:
+    """Return what a controller class declares, and what is wrong with it."""
+    mistakes: list[Mistake] = []
+    endpoints: list[CollectedEndpoint] = []
+    hooks: list[tuple[HookRecord, str]] = []
+    for name in _method_names(cls):
+        definitions = _definitions(cls, name)
+        record = _inherited_record(definitions)
+        if record.hook is not None:
+            hooks.append((record.hook, name))
+        if record.verbs:
+            endpoints.append(CollectedEndpoint(cls, name, record, _inherited_chain(definitions)))
+        elif record.hook is None:
+            mistakes.extend(_hidden_endpoint(cls, name, definitions[0]))
+    endpoints.sort(key=lambda endpoint: endpoint.chain.innermost.__code__.co_firstlineno)
+    record = _controller_record(cls)
+    return CollectedController(
+        cls,
+        record,
+        tuple(endpoints),
+        class_layers(cls),
+        _hook_names(hooks, "before"),
+        _hook_names(hooks, "after"),
+        tuple(item for item in [record.cors] if item is not None),
+    ), mistakes
+
+
+def _controller_record(cls: type) -> ControllerRecord:
+    """Merge the records over the MRO: the nearest class that says something wins."""
+    merged = controller_record(cls)
+    for base in cls.__mro__[1:]:
+        parent = controller_record(base)
+        if merged.path is None and parent.path is not None:
+            merged = replace(merged, path=parent.path, in_schema=parent.in_schema, tags=merged.tags or parent.tags)
+        merged = replace(merged, cors=merged.cors or parent.cors, development=merged.development or parent.development)
+    return merged
+
+
+def _method_names(cls: type) -> list[str]:
+    names = {name for base in cls.__mro__ if base is not object for name in vars(base)}
+    return sorted(name for name in names if not name.startswith("__"))
+
+
+def _definitions(cls: type, name: str) -> list[Any]:
+    return [vars(base)[name] for base in cls.__mro__ if name in vars(base)]
+
+
+def _inherited_record(definitions: list[Any]) -> EndpointRecord:
+    """Return the record of a method: an override without a verb keeps what it overrides."""
+    own = endpoint_record(definitions[0])
+    if own.verbs or len(definitions) == 1 or not callable(definitions[0]):
+        return own
+    return merge_records(_inherited_record(definitions[1:]), own)
+
+
+def _inherited_chain(definitions: list[Any]) -> LayerChain:
+    chain = read_chain(definitions[0])
+    if endpoint_record(definitions[0]).verbs or len(definitions) == 1:
+        return chain
+    inherited = _inherited_chain(definitions[1:])
+    return replace(chain, lifted=(*chain.lifted, *inherited.lifted, *inherited.fixed))
+
+
+def read_chain(function: Callable[..., Any]) -> LayerChain:
+    """Walk the wrappers of a method from the outside in, telling layers from foreign decorators."""
+    lifted: list[Layer] = []
+    fixed: list[Layer] = []
+    passing: set[Any] = set()
+    settling: list[Any] = []
+    core: Callable[..., Any] | None = None
+    for current in _wrappers(function):
+        mark = layer_mark(current)
+        if mark is None:
+            core = core or current
+        elif core is None:
+            lifted.append(mark.layer)
+        elif mark.layer.place < FIRST_FIXED_PLACE:
+            lifted.append(mark.layer)
+            passing.add(current)
+        else:
+            fixed.append(mark.layer)
+            settling.append(current)
+        innermost = current
+    return LayerChain(core or innermost, innermost, tuple(lifted), frozenset(passing), tuple(settling), tuple(fixed))
+
+
+def _wrappers(function: Any) -> Iterator[Any]:
+    yield function
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+        yield function
+
+
+def _hook_names(hooks: list[tuple[HookRecord, str]], phase: str) -> tuple[str, ...]:
+    found = sorted((hook.order, name) for hook, name in hooks if hook.phase == phase)
+    return tuple(name for _, name in found)
+
+
+def _hidden_endpoint(cls: type, name: str, value: Any) -> list[Mistake]:
+    hidden = _recorded_inside(value)
+    if hidden is None:
+        return []
+    return [
+        Mistake(
+            "PAT102",
+            f"{cls.__module__}.{cls.__qualname__}.{name}",
+            f"a decorator around {hidden.__qualname__} that returns a function without its declarations",
+            "decorators that use functools.wraps",
+            "add @functools.wraps(function) to the decorator's inner function, or put it below the verb",
+            location_of(hidden),
+        )
+    ]
+
+
+def _recorded_inside(value: Any, depth: int = 3) -> Any:
+    """Return a function with a verb that is only reachable through the closure of `value`."""
+    for cell in getattr(value, "__closure__", None) or ():
+        try:
+            inner = cell.cell_contents
+        except ValueError:
+            continue
+        if not inspect.isfunction(inner):
+            continue
+        if endpoint_record(inner).verbs:
+            return inner
+        found = _recorded_inside(inner, depth - 1) if depth else None
+        if found is not None:
+            return found
+    return None
+
+
+def location_of(function: Any) -> str:
+    """Return `file:line` of a function or class, as far as it is known."""
+    code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else ""

@@ -1,0 +1,390 @@
+"""Compiles one controller's endpoints: plan, handler, pipeline and exchange of each route."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic.errors import PydanticUserError
+
+from patera._endpoint import VerbRecord
+from patera._types import ASGIApp
+from patera.controller import Controller
+from patera.exceptions import Mistake
+from patera.http import HttpMethod, HttpStatus, MediaType
+from patera.layer import Layer, Place
+
+from .annotations import Namespace
+from .binding import Binding, HandlerContext, compile_binding
+from .collect import CollectedController, CollectedEndpoint, LayerChain
+from .edge import CorsPolicy, merge_cors
+from .exchange import Exchange, Runtime, compile_exchange, compile_plain_exchange
+from .pipeline import Handler, Hook, Parts, compile_respond
+from .plan import CorsPlan, EndpointPlan, LayerPlan
+from .returns import ReturnType, read_return
+from .routing import RuleRoute, RuleSocketRoute
+from .rules import ParsedRule, RuleError, parse_rule
+from .shaping import Shape, compile_shape
+from .socket_exchange import compile_socket
+from .watch import watch_blocking
+
+if TYPE_CHECKING:
+    from patera.application import Patera
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledEndpoint:
+    """One route with its plan."""
+
+    route: RuleRoute | RuleSocketRoute
+    plan: EndpointPlan
+    policy: CorsPolicy | None
+
+
+class EndpointCompiler:
+    """Compiles the endpoints of all controllers of an application, collecting mistakes on the way.
+
+    Args:
+        app: The application.
+        runtime: What all exchanges share.
+        cors: The application's CORS policy, None where CORS is off.
+        default_cors: The global keys, for `@cors` where CORS is off.
+    """
+
+    def __init__(self, app: Patera, runtime: Runtime, cors: CorsPlan | None, default_cors: CorsPlan) -> None:
+        self.app = app
+        self.runtime = runtime
+        self.cors = cors
+        self.default_cors = default_cors
+        self.mistakes: list[Mistake] = []
+        self.warnings: list[str] = []
+
+    def compile(
+        self, controller: CollectedController, prefix: str, *, is_builtin: bool = False
+    ) -> list[CompiledEndpoint]:
+        """Compile a controller: one route for each verb of each method."""
+        if controller.record.development and not self.app.debug:
+            return []
+        try:
+            instance = controller.cls(self.app)
+        except Exception as error:  # noqa: BLE001 - a user's constructor may raise anything
+            self.mistakes.append(_failed_constructor(controller.cls, error))
+            return []
+        compiled = []
+        for endpoint in controller.endpoints:
+            if endpoint.record.development and not self.app.debug:
+                continue
+            for verb in endpoint.record.verbs:
+                found = self._compile_verb(_Subject(controller, endpoint, verb, instance, prefix, is_builtin))
+                compiled.extend([found] if found is not None else [])
+        return compiled
+
+    def _compile_verb(self, subject: _Subject) -> CompiledEndpoint | None:
+        rule = self._rule(subject)
+        if rule is None:
+            return None
+        layers = collect_layers(subject.controller, subject.endpoint.chain)
+        binding = self._binding(subject, rule, layers)
+        shape, returned = self._shape(subject)
+        self._check_layers(subject, layers)
+        if binding.mistakes or shape is None:
+            return None
+        plan = self._plan(subject, rule, layers, binding, returned)
+        policy = CorsPolicy(plan.cors) if plan.cors is not None else None
+        if subject.is_socket:
+            return CompiledEndpoint(self._socket_route(subject, rule, layers, binding, plan), plan, policy)
+        app = self._exchange(subject, layers, binding, shape, plan, policy)
+        route = RuleRoute(
+            rule,
+            app,
+            endpoint=subject.method,
+            methods=[subject.verb.method],
+            name=plan.name,
+            include_in_schema=plan.in_schema,
+        )
+        return CompiledEndpoint(route, plan, policy)
+
+    def _rule(self, subject: _Subject) -> ParsedRule | None:
+        try:
+            return parse_rule(
+                subject.rule, self.app.converters, strict_slashes=bool(self.app.configs.get("STRICT_SLASHES"))
+            )
+        except RuleError as error:
+            mistake = Mistake(
+                "PAT201", subject.where, error.found, error.accepted, error.change, subject.endpoint.location
+            )
+            self.mistakes.append(mistake)
+            return None
+
+    def _binding(self, subject: _Subject, rule: ParsedRule, layers: Sequence[Layer]) -> Binding:
+        injected = {name for layer in (*layers, *subject.endpoint.chain.fixed) for name in layer.injects(self.app)}
+        context = HandlerContext(
+            subject.where,
+            subject.endpoint.location,
+            subject.verb.method,
+            rule.text,
+            rule.converters,
+            frozenset(injected),
+            subject.endpoint.record.consumes,
+        )
+        try:
+            binding = compile_binding(subject.endpoint.chain.innermost, subject.namespace, context)
+        except (PydanticUserError, TypeError) as error:
+            binding = Binding((), None, None, (_unusable_type(subject, error),))
+        self.mistakes.extend(binding.mistakes)
+        return binding
+
+    def _shape(self, subject: _Subject) -> tuple[Shape | None, ReturnType]:
+        returned = read_return(
+            subject.endpoint.chain.innermost, subject.namespace, subject.where, subject.endpoint.location
+        )
+        if isinstance(returned, Mistake):
+            self.mistakes.append(returned)
+            return None, ReturnType()
+        record = subject.endpoint.record
+        try:
+            shape = compile_shape(
+                subject.endpoint.label,
+                has_type=returned.is_declared and not subject.is_socket,
+                response_type=returned.type,
+                produces=record.produces,
+                status=record.produces_status,
+                warn=self._type_warning(subject.endpoint.label, record.produces),
+            )
+        except (PydanticUserError, TypeError) as error:
+            self.mistakes.append(_unusable_type(subject, error))
+            return None, returned
+        return shape, returned
+
+    def _type_warning(self, label: str, declared: str | None) -> Callable[[str], None]:
+        warned: set[str] = set()
+
+        def warn(given: str) -> None:
+            if not warned:
+                warned.add(given)
+                self.app.logger.warning("{} set the media type {} but produces {}; that is sent", label, given, declared)
+
+        return warn
+
+    def _check_layers(self, subject: _Subject, layers: Sequence[Layer]) -> None:
+        for layer in (*layers, *subject.endpoint.chain.fixed):
+            self.mistakes.extend(layer.mistakes(self.app, subject.where, subject.endpoint.location))
+            needs_sync = layer.place == Place.SESSION and subject.kind == "thread" and layer.around_sync is None
+            if needs_sync:
+                self.mistakes.append(_asynchronous_layer(subject, layer))
+            if subject.is_socket and layer.place == Place.SESSION:
+                self.warnings.append(f"{subject.where}: {layer.name} stays open as long as the websocket does")
+
+    def _plan(
+        self, subject: _Subject, rule: ParsedRule, layers: Sequence[Layer], binding: Binding, returned: ReturnType
+    ) -> EndpointPlan:
+        record, controller = subject.endpoint.record, subject.controller
+        tags = controller.record.tags if controller.record.tags is not None else (controller.cls.__name__,)
+        handler = subject.endpoint.chain.innermost
+        return EndpointPlan(
+            name=subject.endpoint.label,
+            controller=controller.cls.__name__,
+            where=subject.where,
+            location=subject.endpoint.location,
+            rule=rule.text,
+            method=str(subject.verb.method),
+            doc=inspect.getdoc(handler),
+            tags=tuple(dict.fromkeys((*subject.verb.tags, *tags))),
+            in_schema=subject.verb.in_schema and controller.record.in_schema,
+            parameters=binding.parameters,
+            path_converters=rule.converters,
+            consumes=_media_type(record.consumes),
+            produces=_media_type(record.produces),
+            status=_success_status(record.produces, record.produces_status),
+            has_response_type=returned.is_declared,
+            response_type=returned.type,
+            descriptors=record.descriptors,
+            layers=tuple(_layer_plan(layer, self.app) for layer in layers),
+            cors=merge_cors(self.cors, self.default_cors, [*controller.cors, record.cors]),
+            is_async=subject.kind != "thread",
+            before=controller.before,
+            after=controller.after,
+            is_builtin=subject.is_builtin,
+        )
+
+    def _exchange(
+        self,
+        subject: _Subject,
+        layers: Sequence[Layer],
+        binding: Binding,
+        shape: Shape,
+        plan: EndpointPlan,
+        policy: CorsPolicy | None,
+    ) -> ASGIApp:
+        parts = Parts(
+            self.app,
+            self._handler(subject),
+            binding,
+            shape,
+            tuple(layers),
+            before=_hooks(subject.instance, subject.controller.before),
+            after=_hooks(subject.instance, subject.controller.after),
+            timeout=self.app.configs.get("REQUEST_TIMEOUT"),
+            cancel_on_disconnect=subject.endpoint.record.cancel_on_disconnect,
+        )
+        methods = [subject.verb.method, "HEAD"] if subject.verb.method == HttpMethod.GET else [subject.verb.method]
+        checks_origin = policy is not None and policy.needs_check(methods)
+        respond = compile_respond(parts)
+        exchange = Exchange(respond, shape, policy, checks_origin, self._limit(subject), parts.after, plan)
+        is_plain = parts.is_plain and self.runtime.chain is None and not checks_origin and not binding.reads_body
+        if is_plain:
+            return compile_plain_exchange(self.runtime, exchange, parts.handler, binding.bind)
+        return compile_exchange(self.runtime, exchange)
+
+    def _limit(self, subject: _Subject) -> int | None:
+        record = subject.endpoint.record
+        if record.unlimited_content or record.max_content_length is not None:
+            return record.max_content_length
+        limit: int | None = self.app.configs.get("MAX_CONTENT_LENGTH")
+        return limit
+
+    def _handler(self, subject: _Subject) -> Handler:
+        chain = subject.endpoint.chain
+        call = subject.method
+        if self.app.debug and subject.kind == "async":
+            call = watch_blocking(call, subject.endpoint.label, self.app)
+        return Handler(call, subject.kind, chain.passing, frozenset(chain.settling))
+
+    def _socket_route(
+        self, subject: _Subject, rule: ParsedRule, layers: Sequence[Layer], binding: Binding, plan: EndpointPlan
+    ) -> RuleSocketRoute:
+        app = compile_socket(
+            self.app, self.runtime.request_class, self._handler(subject), binding.bind, layers, plan
+        )
+        return RuleSocketRoute(rule, app, endpoint=subject.method, name=plan.name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What is being compiled: one verb of one method of one controller."""
+
+    controller: CollectedController
+    endpoint: CollectedEndpoint
+    verb: VerbRecord
+    instance: Controller
+    prefix: str
+    is_builtin: bool
+
+    @property
+    def where(self) -> str:
+        return self.endpoint.where
+
+    @property
+    def is_socket(self) -> bool:
+        return self.verb.method == HttpMethod.SOCKET
+
+    @property
+    def rule(self) -> str:
+        return join_rule(self.prefix, self.controller.record.path or "", self.verb.path)
+
+    @property
+    def namespace(self) -> Namespace:
+        return Namespace(self.endpoint.chain.innermost, self.controller.cls)
+
+    @property
+    def method(self) -> Any:
+        core: Any = self.endpoint.chain.core
+        return core.__get__(self.instance, type(self.instance)) if hasattr(core, "__get__") else core
+
+    @property
+    def kind(self) -> str:
+        core, innermost = self.endpoint.chain.core, self.endpoint.chain.innermost
+        if inspect.iscoroutinefunction(core):
+            return "async"
+        if inspect.iscoroutinefunction(innermost) or inspect.isasyncgenfunction(innermost):
+            return "direct"
+        return "thread"
+
+
+def join_rule(*parts: str) -> str:
+    """Return the parts of a rule as one, with single slashes between them.
+
+    Example:
+        join_rule("/api", "/users/", "/<int:id>") == "/api/users/<int:id>"
+    """
+    joined = ""
+    for part in parts:
+        if part:
+            joined = f"{joined.rstrip('/')}/{part.lstrip('/')}"
+    return joined or "/"
+
+
+def collect_layers(controller: CollectedController, chain: LayerChain) -> tuple[Layer, ...]:
+    """Return the layers of an endpoint in the order in which they run, each once."""
+    found: dict[Hashable, Layer] = {}
+
+    def add(layer: Layer) -> None:
+        for implied in layer.implied():
+            add(implied)
+        found.setdefault(layer.key, layer)
+
+    for layer in (*controller.layers, *chain.lifted):
+        add(layer)
+    return tuple(sorted(found.values(), key=lambda layer: layer.place))
+
+
+def _layer_plan(layer: Layer, app: Patera) -> LayerPlan:
+    return LayerPlan(
+        name=layer.name,
+        place=layer.place.name,
+        key=repr(layer.key),
+        injects=tuple(layer.injects(app)),
+        statuses=tuple(layer.statuses.items()),
+        security=layer.security,
+    )
+
+
+def _hooks(instance: Controller, names: Sequence[str]) -> tuple[Hook, ...]:
+    methods = [getattr(instance, name) for name in names]
+    return tuple(Hook(method, inspect.iscoroutinefunction(method)) for method in methods)
+
+
+def _media_type(value: str | None) -> MediaType | None:
+    if value is None:
+        return None
+    return MediaType(value) if value in MediaType.__members__.values() else value  # type: ignore[return-value]
+
+
+def _success_status(produces: str | None, status: int | None) -> int:
+    if status is not None:
+        return status
+    return int(HttpStatus.NO_CONTENT if produces == MediaType.NO_CONTENT else HttpStatus.OK)
+
+
+def _failed_constructor(cls: type, error: Exception) -> Mistake:
+    return Mistake(
+        "PAT103",
+        f"{cls.__module__}.{cls.__qualname__}",
+        f"its constructor raised {type(error).__name__}: {error}",
+        "a controller that can be made as Controller(app)",
+        "correct __init__; what needs a running application belongs in @on_startup",
+    )
+
+
+def _unusable_type(subject: _Subject, error: Exception) -> Mistake:
+    return Mistake(
+        "PAT116",
+        subject.where,
+        f"a type that Pydantic cannot use: {str(error).splitlines()[0]}",
+        "types with a Pydantic schema",
+        "use a Pydantic model, a dataclass or a standard type, or annotate with Any",
+        subject.endpoint.location,
+    )
+
+
+def _asynchronous_layer(subject: _Subject, layer: Layer) -> Mistake:
+    return Mistake(
+        "PAT310",
+        subject.where,
+        f"{layer.name} on a `def` method",
+        "a layer with around_sync(), or an `async def` method",
+        "make the method `async def`",
+        subject.endpoint.location,
+    )

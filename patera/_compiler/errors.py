@@ -1,0 +1,218 @@
+"""Answers exceptions: the application's handlers by class, then the framework's own answers."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from http.client import responses as phrases
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.requests import ClientDisconnect
+
+from patera.exceptions import (
+    HANDLED_KEY,
+    BaseHttpException,
+    ExceptionHandler,
+    HtmlAborterException,
+    MethodNotAllowed,
+    NotFound,
+    RequestValidationError,
+)
+from patera.response import Response
+
+from .shaping import AnyResponse, Shape
+
+if TYPE_CHECKING:
+    from patera.application import Patera
+    from patera.request import Request
+
+Handler = Callable[["Request", BaseException], Awaitable[Any]]
+
+SERVER_ERROR = {"status": "error", "message": "Internal server error"}
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerEntry:
+    """One `@handles` method, ready to be called."""
+
+    name: str
+    call: Callable[..., Any]
+    is_async: bool
+    shape: Shape
+
+
+class ErrorTable:
+    """Answers every exception of an application's requests.
+
+    Args:
+        app: The application.
+        entries: Handler by exception class.
+        is_problem: Whether the framework's answers follow RFC 9457.
+    """
+
+    def __init__(self, app: Patera, entries: Mapping[type[BaseException], HandlerEntry], *, is_problem: bool) -> None:
+        self._app = app
+        self._entries = dict(entries)
+        self._is_problem = is_problem
+
+    async def answer(self, request: Request, error: Exception) -> AnyResponse:
+        """Return the response for an exception of the pipeline.
+
+        Raises:
+            ClientDisconnect: The client is gone; nobody reads an answer.
+        """
+        if isinstance(error, ClientDisconnect):
+            raise error
+        error = as_patera_error(error)
+        request.fresh_response()
+        found = self._find(error)
+        if found is None:
+            return await self._own_answer(request, error)
+        entry, subject = found
+        try:
+            return await self._call(entry, request, subject)
+        except Exception as failure:
+            self._app.logger.opt(exception=error).error("{} failed while it answered this exception", entry.name)
+            request.fresh_response()
+            return await self._own_answer(request, failure)
+
+    def names(self) -> dict[type[BaseException], str]:
+        """Return the handler's name for each exception class."""
+        return {kind: entry.name for kind, entry in self._entries.items()}
+
+    def is_handled(self, error: Exception) -> bool:
+        """Tell whether the answer to `error` is meant, by a handler or by the error itself."""
+        error = as_patera_error(error)
+        return isinstance(error, BaseHttpException) or self._find(error) is not None
+
+    def _find(self, error: BaseException) -> tuple[HandlerEntry, BaseException] | None:
+        for kind in type(error).__mro__:
+            if kind is BaseHttpException and isinstance(error, RequestValidationError):
+                entry = self._entries.get(ValidationError)
+                if entry is not None:
+                    return entry, error.cause
+            if kind in self._entries:
+                return self._entries[kind], error
+        return None
+
+    async def _call(self, entry: HandlerEntry, request: Request, subject: BaseException) -> AnyResponse:
+        if entry.is_async:
+            result = await entry.call(request, subject)
+        else:
+            result = await run_in_thread(entry.call, request, subject)
+        return await entry.shape.finish(request, result)
+
+    async def _own_answer(self, request: Request, error: BaseException) -> AnyResponse:
+        if isinstance(error, HtmlAborterException):
+            return await self._html(request, error)
+        if isinstance(error, BaseHttpException):
+            return self.render(request.res, error)
+        request.scope["patera.unhandled"] = error
+        if not self._app.debug:
+            self._app.logger.opt(exception=error).critical("Unhandled exception in {}", _endpoint_name(request))
+        elif "text/html" in request.headers.get("accept", ""):
+            return await run_in_thread(debug_page, request, error)
+        return self.server_error(request.res)
+
+    async def _html(self, request: Request, error: HtmlAborterException) -> AnyResponse:
+        try:
+            response: Response[Any] = await request.res.html(error.template, error.data).status(error.status_code)
+        except Exception as failure:
+            return await self._own_answer(request.fresh_response()._request, failure)
+        response.shape()
+        return response
+
+    def render(self, response: Response[Any], error: BaseHttpException) -> Response[Any]:
+        """Fill a response with an error that is its own answer."""
+        content = self._problem(error) if self._is_problem else error.content()
+        response.status(error.status_code).json(content).set_headers(error.headers)
+        if self._is_problem:
+            response.set_header("content-type", "application/problem+json")
+        response.shape()
+        return response
+
+    def server_error(self, response: Response[Any]) -> Response[Any]:
+        """Fill a response with the generic answer that tells nothing of the fault."""
+        content = _problem_of(500, SERVER_ERROR["message"]) if self._is_problem else SERVER_ERROR
+        response.status(500).json(content)
+        if self._is_problem:
+            response.set_header("content-type", "application/problem+json")
+        response.shape()
+        return response
+
+    def _problem(self, error: BaseHttpException) -> dict[str, Any]:
+        problem = _problem_of(error.status_code, error.message)
+        further = {key: value for key, value in error.content().items() if key not in ("status", "message")}
+        return {**problem, **{key: value for key, value in further.items() if value is not None}}
+
+
+def _problem_of(status: int, detail: str) -> dict[str, Any]:
+    """Return the members of RFC 9457, section 3.1."""
+    return {"type": "about:blank", "title": phrases.get(status, "Error"), "status": status, "detail": detail}
+
+
+def as_patera_error(error: Exception) -> Exception:
+    """Translate Starlette's errors, in this one place."""
+    if not isinstance(error, HTTPException):
+        return error
+    headers = dict(error.headers or {})
+    translated: BaseHttpException
+    if error.status_code == 404:
+        translated = NotFound(headers=headers)
+    elif error.status_code == 405:
+        allowed = headers.get("Allow", headers.get("allow", ""))
+        translated = MethodNotAllowed(name.strip() for name in allowed.split(",") if name.strip())
+    else:
+        translated = BaseHttpException(error.detail, error.status_code, headers=headers)
+    translated.__cause__ = error
+    return translated
+
+
+def debug_page(request: Request, error: BaseException) -> AnyResponse:
+    """Return Starlette's page with the traceback; it shows source lines, never values of variables."""
+    page: AnyResponse = ServerErrorMiddleware(_no_app, debug=True).debug_response(request, error)  # type: ignore[arg-type]
+    return page
+
+
+async def _no_app(scope: Any, receive: Any, send: Any) -> None:
+    """Stand in for the application that the page's class wants to wrap."""
+
+
+def _endpoint_name(request: Request) -> str:
+    plan = request.scope.get("patera.plan")
+    return plan.name if plan is not None else f"{request.method} {request.path}"
+
+
+async def run_in_thread(function: Callable[..., Any], *args: Any) -> Any:
+    """Run a plain function in a worker thread, with the context of the request."""
+    from anyio.to_thread import run_sync
+
+    return await run_sync(lambda: function(*args))
+
+
+def collect_handlers(
+    handlers: list[ExceptionHandler], make_shape: Callable[[str, Any, type], Shape], warn: Callable[[str], None]
+) -> dict[type[BaseException], HandlerEntry]:
+    """Return the entry of each exception class; of two for one class the later registered wins."""
+    entries: dict[type[BaseException], HandlerEntry] = {}
+    for handler in handlers:
+        for name, function in _marked_methods(type(handler)):
+            method = getattr(handler, name)
+            label = f"{type(handler).__qualname__}.{name}"
+            is_async = inspect.iscoroutinefunction(inspect.unwrap(function)) or inspect.iscoroutinefunction(method)
+            entry = HandlerEntry(label, method, is_async, make_shape(label, function, type(handler)))
+            for kind in getattr(function, HANDLED_KEY):
+                if kind in entries:
+                    warn(f"{entries[kind].name} and {label} both handle {kind.__name__}; {label} is used")
+                entries[kind] = entry
+    return entries
+
+
+def _marked_methods(cls: type) -> list[tuple[str, Any]]:
+    names = sorted({name for base in cls.__mro__ for name in vars(base)})
+    found = [(name, inspect.getattr_static(cls, name)) for name in names]
+    return [(name, function) for name, function in found if hasattr(function, HANDLED_KEY)]

@@ -1,0 +1,224 @@
+"""What a handler returned becomes bytes: coerce > render > flush > shape."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+from starlette.responses import Response as StarletteResponse
+
+from patera.exceptions import ResponseValidationError
+from patera.http import MediaType
+from patera.response import JSON_TYPE, Response, dump_json, media_type_bytes
+
+if TYPE_CHECKING:
+    from patera.request import Request
+
+Encode = Callable[[Any], bytes]
+AnyResponse = StarletteResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the responses of one endpoint or exception handler are finished.
+
+    Args:
+        name: `Class.method`, for messages.
+        encode: Turns JSON data of a 2xx answer into bytes.
+        has_type: Whether a body is promised by `Response[T]`.
+        declared_type: Content type of `@produces`.
+        status: Status where the handler sets none.
+        is_empty: Whether `@produces(NO_CONTENT)` forbids a body.
+        any_status: Whether `encode` serves other statuses too, as in exception handlers.
+        warn: Tells once that the handler set another media type than it declares.
+    """
+
+    name: str
+    encode: Encode
+    has_type: bool = False
+    declared_type: bytes | None = None
+    status: int | None = None
+    is_empty: bool = False
+    any_status: bool = False
+    warn: Callable[[str], None] | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but the encoder has to be applied."""
+        return self.declared_type is None and self.status is None and not self.is_empty
+
+    def coerce(self, request: Request, result: Any) -> AnyResponse:
+        """Return the response for whatever a handler may return."""
+        if isinstance(result, StarletteResponse):
+            return result
+        if result is None:
+            return self._of_nothing(request)
+        if isinstance(result, tuple):
+            return self._of_tuple(request, result)
+        return _filled(request.res, result)
+
+    async def finish(self, request: Request, result: Any, flushes: Sequence[Callable[[], Any]] = ()) -> AnyResponse:
+        """Turn a result into a finished response: doing it again changes nothing."""
+        response = self.coerce(request, result)
+        if not isinstance(response, Response) or response._is_shaped:
+            return self._checked(response)
+        if response._template is not None:
+            await response.render_template()
+        for flush in flushes:
+            flushed = flush()
+            if inspect.isawaitable(flushed):
+                await flushed
+        return self.shape(response)
+
+    def finish_sync(self, request: Request, result: Any, flushes: Sequence[Callable[[], Any]] = ()) -> AnyResponse:
+        """Do what `finish` does, in the worker thread of a `def` handler."""
+        response = self.coerce(request, result)
+        if not isinstance(response, Response) or response._is_shaped:
+            return self._checked(response)
+        response.render_template_sync()
+        for flush in flushes:
+            flush()
+        return self.shape(response)
+
+    def shape(self, response: Response[Any]) -> Response[Any]:
+        """Make the body of a response that is filled and rendered."""
+        if not self.is_plain:
+            self._apply_declared(response)
+        status = response._status or 200
+        is_success = 200 <= status < 300
+        encode = self.encode if is_success or self.any_status else dump_json
+        try:
+            response.shape(encode, self.declared_type if is_success else None)
+        except (PydanticSerializationError, UnicodeEncodeError, RecursionError) as error:
+            raise ResponseValidationError(self.name, str(error)) from error
+        return response
+
+    def _checked(self, response: AnyResponse) -> AnyResponse:
+        if isinstance(response, Response):
+            if self.has_type and not response._is_filled and response.status_code in (200, 201):
+                raise ResponseValidationError(self.name, "a response without a body was returned")
+            if not self.is_plain:
+                self._apply_declared(response)
+        return response
+
+    def _of_nothing(self, request: Request) -> Response[Any]:
+        response: Response[Any] = request.res
+        if response._is_filled:
+            return response
+        if self.has_type:
+            raise ResponseValidationError(self.name, "None was returned")
+        if response._status is None and self.status is None:
+            response._status = 204
+        return response
+
+    def _of_tuple(self, request: Request, result: tuple[Any, ...]) -> AnyResponse:
+        if len(result) not in (2, 3):
+            raise TypeError(f"{self.name} returned a tuple of {len(result)}; (body, status) and headers are understood")
+        body, status, *rest = result
+        if not isinstance(status, int):
+            raise TypeError(f"{self.name} returned {status!r} as status; an int or HttpStatus stands there")
+        response = self.coerce(request, body)
+        response.status_code = int(status)
+        for key, value in (rest[0] if rest else {}).items():
+            response.headers[key] = value
+        return response
+
+    def _apply_declared(self, response: Response[Any]) -> None:
+        if response._status is None and (self.status or self.is_empty):
+            response._status = self.status or 204
+        if self.is_empty and 200 <= response.status_code < 300:
+            response.body = b""
+            response._fill(b"", None)
+            response.raw_headers[:] = [header for header in response.raw_headers if header[0] != b"content-type"]
+            return
+        if self.declared_type is not None and 200 <= response.status_code < 300:
+            self._settle_type(response, self.declared_type)
+
+    def _settle_type(self, response: Response[Any], declared: bytes) -> None:
+        explicit = response.headers.get("content-type")
+        set_type = explicit.encode("latin-1") if explicit is not None else response._default_type
+        is_other = set_type is not None and _base_type(set_type) != _base_type(declared)
+        if is_other and (explicit is not None or set_type is JSON_TYPE) and not _is_json(declared, set_type):
+            if self.warn is not None:
+                self.warn((set_type or b"").decode("latin-1"))
+        if explicit is not None and is_other:
+            response.headers["content-type"] = declared.decode("latin-1")
+
+
+def compile_shape(
+    name: str,
+    *,
+    has_type: bool,
+    response_type: Any,
+    produces: str | None,
+    status: int | None,
+    warn: Callable[[str], None] | None = None,
+    any_status: bool = False,
+) -> Shape:
+    """Compile how an endpoint's answers are finished."""
+    is_empty = produces == MediaType.NO_CONTENT
+    return Shape(
+        name,
+        compile_encoder(name, response_type) if has_type else dump_json,
+        has_type=has_type and not is_empty,
+        declared_type=None if produces is None or is_empty else media_type_bytes(produces),
+        status=status,
+        is_empty=is_empty,
+        any_status=any_status,
+        warn=warn,
+    )
+
+
+def compile_encoder(name: str, response_type: Any) -> Encode:
+    """Return a function that reads a value through `response_type` and serialises just its fields.
+
+    Raises:
+        pydantic.PydanticSchemaGenerationError: Pydantic knows no schema for the type.
+    """
+    adapter: TypeAdapter[Any] = TypeAdapter(response_type)
+    validate = adapter.validator.validate_python
+    serialize = adapter.serializer.to_json
+    model = response_type if isinstance(response_type, type) and issubclass(response_type, BaseModel) else None
+
+    def encode(data: Any) -> bytes:
+        try:
+            if type(data) is not model:
+                data = validate(data, from_attributes=True, by_alias=True, by_name=True)
+            return serialize(data, by_alias=True, warnings="error")
+        except ValidationError as error:
+            raise ResponseValidationError(name, _problem(error)) from error
+        except PydanticSerializationError as error:
+            raise ResponseValidationError(name, str(error)) from error
+
+    return encode
+
+
+def _problem(error: ValidationError) -> str:
+    """Name fields and rules, never values: they may be secrets of the server."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in found)
+
+
+def _filled(response: Response[Any], value: Any) -> Response[Any]:
+    if isinstance(value, str):
+        return response.text(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return response.send_file(bytes(value))
+    if inspect.isasyncgen(value) or inspect.isgenerator(value):
+        return response.stream_text(value)
+    return response.json(value)
+
+
+def _base_type(content_type: bytes) -> bytes:
+    return content_type.split(b";", 1)[0].strip().lower()
+
+
+def _is_json(declared: bytes, given: bytes | None) -> bool:
+    base = _base_type(declared)
+    return given is JSON_TYPE and (base.endswith((b"+json", b"/json", b"ndjson")))
+
+

@@ -1,0 +1,251 @@
+"""The top of the request path: `dispatch` picks the endpoint and returns its coroutine."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from starlette._utils import get_route_path
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.requests import ClientDisconnect
+from starlette.routing import BaseRoute, Match, Mount
+from starlette.websockets import WebSocketClose
+
+from patera._types import ASGIApp, Message, Receive, Scope, Send
+from patera.exceptions import MethodNotAllowed, NotFound
+from patera.response import Response
+
+from .dispatch import Miss, RouteIndex
+from .edge import EDGE_KEY, CorsPolicy, apply_edge, assign_request_id, edge_headers, request_header
+from .exchange import Exchange, Runtime, compile_exchange, foreign_response
+from .routing import RuleRoute
+from .shaping import AnyResponse
+
+if TYPE_CHECKING:
+    from patera.application import Patera
+    from patera.request import Request
+
+
+class Dispatcher:
+    """Finds the endpoint of each request among the compiled routes.
+
+    Args:
+        app: The application.
+        runtime: What all exchanges share.
+        routes: All routes, sorted.
+        policy: The application's CORS policy.
+        policies: The policy of each route, by the route's identity.
+    """
+
+    def __init__(
+        self,
+        app: Patera,
+        runtime: Runtime,
+        routes: Sequence[BaseRoute],
+        policy: CorsPolicy | None,
+        policies: Mapping[int, CorsPolicy | None],
+    ) -> None:
+        self._app = app
+        self._policy = policy
+        self._policies = policies
+        self._set_routes(routes)
+        self._other = compile_exchange(runtime, Exchange(self._respond_otherwise, runtime.shape, policy))
+
+    def _set_routes(self, routes: Sequence[BaseRoute]) -> None:
+        self._routes = list(routes)
+        self.index = RouteIndex(routes)
+
+    def dispatch(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Return the coroutine that serves the connection."""
+        kind = scope["type"]
+        if kind != "http":
+            return self._dispatch_other(kind, scope, receive, send)
+        path = get_route_path(scope) if scope.get("root_path") else scope["path"]
+        found = self.index.match(path, scope["method"])
+        if type(found) is tuple:
+            route, values = found
+            if type(route) is RuleRoute:
+                scope["route"], scope["endpoint"] = route, route.endpoint
+                outer = scope.get("path_params")
+                scope["path_params"] = {**outer, **values} if outer else values
+                return route.app(scope, receive, send)
+            scope["patera.mount"] = route
+            return self._other(scope, receive, send)
+        if len(self._routes) != len(self._app.router.routes):
+            self._set_routes(self._app.router.routes)
+            return self.dispatch(scope, receive, send)
+        scope["patera.miss"] = found
+        return self._other(scope, receive, send)
+
+    def _dispatch_other(self, kind: str, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if kind == "websocket":
+            return self._serve_socket(scope, receive, send)
+        return self._app.router.lifespan(scope, receive, send)
+
+    async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = self.index.match_socket(get_route_path(scope))
+        if found is None:
+            run = _match_foreign(self.index.foreign, scope)
+            await (run or WebSocketClose())(scope, receive, send)
+            return
+        route, values = found
+        if isinstance(route, Mount):
+            await _enter_mount(route, scope, receive, send)
+            return
+        scope["route"], scope["endpoint"] = route, route.endpoint
+        scope["path_params"] = {**scope.get("path_params", {}), **values}
+        await route.app(scope, receive, send)
+
+    async def _respond_otherwise(self, request: Request) -> AnyResponse:
+        """Answer what no controller does: mounts, foreign routes, OPTIONS, redirects, 405 and 404."""
+        scope = request.scope
+        if scope["method"] == "OPTIONS" and self._is_preflight(scope):
+            return self._answer_preflight(request)
+        self._refuse_origin(scope)
+        mount = scope.get("patera.mount")
+        if mount is not None:
+            return foreign_response(self._limited(mount))
+        run = _match_foreign(self.index.foreign, scope)
+        if run is not None:
+            return foreign_response(run)
+        return _answer_miss(request, scope["patera.miss"])
+
+    def _refuse_origin(self, scope: Scope) -> None:
+        refusal = self._policy.refuse(scope, scope["method"]) if self._policy is not None else None
+        if refusal is not None and scope["method"] != "OPTIONS":
+            raise refusal
+
+    def _limited(self, mount: Mount) -> ASGIApp:
+        limit = self._app.configs.get("MAX_CONTENT_LENGTH")
+
+        async def run(scope: Scope, receive: Receive, send: Send) -> None:
+            await _enter_mount(mount, scope, receive, send)
+
+        return run if limit is None else RequestBodyLimitMiddleware(run, limit)
+
+    def _is_preflight(self, scope: Scope) -> bool:
+        asks = request_header(scope, b"access-control-request-method") is not None
+        return asks and request_header(scope, b"origin") is not None
+
+    def _answer_preflight(self, request: Request) -> AnyResponse:
+        """Answer as the policy of the route for the requested method says; no handler runs."""
+        scope = request.scope
+        method = (request_header(scope, b"access-control-request-method") or b"").decode("latin-1").upper()
+        found = self.index.match(get_route_path(scope), method)
+        policy = self._policy
+        if not isinstance(found, Miss):
+            route = found[0]
+            policy = self._policies.get(id(route), self._policy)
+            scope["patera.cors"] = policy
+        refusal = policy.refuse(scope, method) if policy is not None else None
+        if isinstance(found, Miss):
+            is_origin_refused = refusal is not None and refusal.status_code == 403
+            if is_origin_refused or not self.index.foreign:
+                raise refusal if is_origin_refused and refusal is not None else _error_of(found)
+        if refusal is not None:
+            raise refusal
+        response = _options_response(request, self._allowed(scope))
+        if policy is not None:
+            response.raw_headers.extend(policy.preflight_headers(scope))
+        return response
+
+    def _allowed(self, scope: Scope) -> frozenset[str]:
+        found = self.index.match(get_route_path(scope), "OPTIONS")
+        return found.allowed if isinstance(found, Miss) else frozenset()
+
+
+def _answer_miss(request: Request, miss: Miss) -> AnyResponse:
+    if miss.redirect is not None:
+        scope = request.scope
+        location = miss.location(scope.get("root_path", ""), scope.get("query_string", b""))
+        response: Response[Any] = request.res
+        response.no_content().status(308)
+        response._set_raw(b"location", location.encode("latin-1"))
+        return response
+    if miss.allowed and request.scope["method"] == "OPTIONS":
+        return _options_response(request, miss.allowed)
+    raise _error_of(miss)
+
+
+def _error_of(miss: Miss) -> NotFound:
+    return MethodNotAllowed([*miss.allowed, "OPTIONS"]) if miss.allowed else NotFound()
+
+
+def _options_response(request: Request, allowed: frozenset[str]) -> Response[Any]:
+    response: Response[Any] = request.res
+    response.no_content()
+    if allowed:
+        response.set_header("allow", ", ".join(sorted({*allowed, "OPTIONS"})))
+    return response
+
+
+def _match_foreign(routes: Sequence[BaseRoute], scope: Scope) -> ASGIApp | None:
+    """Find a route of Starlette's own kind, as its router does: a full match, else the first partial one."""
+    partial: tuple[BaseRoute, Scope] | None = None
+    for route in routes:
+        match, child_scope = route.matches(scope)
+        if match is Match.FULL:
+            return _enter_route(route, child_scope)
+        if match is Match.PARTIAL and partial is None:
+            partial = route, child_scope
+    return _enter_route(*partial) if partial is not None else None
+
+
+def _enter_route(route: BaseRoute, child_scope: Scope) -> ASGIApp:
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("router", scope["app"].router)
+        scope["route"] = route
+        scope.update(child_scope)
+        await route.handle(scope, receive, send)
+
+    return run
+
+
+async def _enter_mount(mount: Mount, scope: Scope, receive: Receive, send: Send) -> None:
+    _, child_scope = mount.matches(scope)
+    await _enter_route(mount, child_scope)(scope, receive, send)
+
+
+def compile_stack(app: Patera, runtime: Runtime, dispatcher: Dispatcher, policy: CorsPolicy | None) -> ASGIApp:
+    """Return what stands below Starlette's `__call__`: foreign ASGI middleware, if any, inside the edge."""
+    if not app.user_middleware:
+        return dispatcher.dispatch
+    stack: Any = dispatcher.dispatch
+    for cls, args, kwargs in reversed(app.user_middleware):
+        stack = cls(stack, *args, **kwargs)
+    return _with_edge(runtime, stack, policy)
+
+
+def _with_edge(runtime: Runtime, stack: ASGIApp, policy: CorsPolicy | None) -> ASGIApp:
+    async def edge(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or EDGE_KEY in scope:
+            await stack(scope, receive, send)
+            return
+        request_id = assign_request_id(scope)
+        is_started = False
+
+        async def sending(message: Message) -> None:
+            nonlocal is_started
+            if message["type"] == "http.response.start":
+                is_started = True
+                extra = edge_headers(scope, scope.get("patera.cors", policy), request_id)
+                message = {**message, "headers": apply_edge(list(message.get("headers", ())), extra)}
+            await send(message)
+
+        try:
+            await stack(scope, receive, sending)
+        except Exception as error:
+            if is_started or isinstance(error, ClientDisconnect):
+                raise
+            await _answer_last(runtime, scope, receive, sending, error)
+
+    return edge
+
+
+async def _answer_last(runtime: Runtime, scope: Scope, receive: Receive, send: Send, error: Exception) -> None:
+    """Answer an error of foreign middleware, in the project's form."""
+    request = runtime.request_class(scope, receive, send)
+    response = await runtime.errors.answer(request, error)
+    await response(scope, receive, send)
+    if runtime.app.debug and "patera.unhandled" in scope:
+        raise error
