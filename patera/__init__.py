@@ -1,0 +1,47 @@
+"""Patera: class controllers that compile to Starlette routes.
+
+How to read this package, in the order of a request:
+
+    application.py      Patera: loads the config, holds state, delegates
+    _compiler/build.py  records of controllers become routes, once
+    _compiler/stack.py  dispatch picks the route
+    _compiler/exchange.py  request in, response out, errors answered
+    _compiler/pipeline.py  guards, hooks, cache, parameters, sessions, handler
+    _compiler/shaping.py   what the handler returned becomes bytes
+    request.py, response.py, exceptions.py  what handlers touch
+"""
+
+from .application import Patera, app, app_path, on_shutdown, on_startup
+from .concurrency import run_in_background, run_sync_or_async
+from .config import BaseConfig
+from .exceptions import abort, html_abort
+from .extension import BaseExtension
+from .http import HttpMethod, HttpStatus, MediaType
+from .logging import LogLevel
+from .middleware import MiddlewareBase
+from .request import Request, UploadedFile
+from .response import Response
+
+__version__ = "1.0.0"
+
+__all__ = [
+    "BaseConfig",
+    "BaseExtension",
+    "HttpMethod",
+    "HttpStatus",
+    "LogLevel",
+    "MediaType",
+    "MiddlewareBase",
+    "Patera",
+    "Request",
+    "Response",
+    "UploadedFile",
+    "abort",
+    "app",
+    "app_path",
+    "html_abort",
+    "on_shutdown",
+    "on_startup",
+    "run_in_background",
+    "run_sync_or_async",
+]

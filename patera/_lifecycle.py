@@ -1,0 +1,188 @@
+"""Startup and shutdown of an application, step by step, each step named."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ._context import running_applications, use_application
+from .concurrency import wait_for_background_tasks
+from .logging import LoggingSetup, start_logging
+
+if TYPE_CHECKING:
+    from .application import Patera
+
+STARTUP_KEY = "_patera_on_startup"
+SHUTDOWN_KEY = "_patera_on_shutdown"
+
+Step = tuple[str, Callable[[], Any]]
+
+
+class StartupError(RuntimeError):
+    """A step of the startup failed; the error itself is the cause.
+
+    Args:
+        step: The extension or method that failed.
+        error: What it raised.
+    """
+
+    def __init__(self, step: str, error: BaseException) -> None:
+        super().__init__(f"The startup of {step} failed: {type(error).__name__}: {error}")
+
+
+class Lifecycle:
+    """One run of an application from startup to shutdown; an async context manager.
+
+    Startup: logging, extensions in registration order, mounted applications, `@on_startup` methods
+    alphabetically. Shutdown: `@on_shutdown` methods alphabetically, background tasks, then the rest
+    in reverse. A failing shutdown step is logged and never stops the others.
+
+    Args:
+        app: The application.
+    """
+
+    def __init__(self, app: Patera) -> None:
+        self._app = app
+        self._logging: LoggingSetup | None = None
+        self._started: list[Step] = []
+
+    async def __aenter__(self) -> None:
+        """Start the application.
+
+        Raises:
+            StartupError: A step failed; what had started was stopped again.
+        """
+        self._app.build()
+        self._logging = start_logging(self._app, self._app.loggers)
+        with use_application(self._app):
+            self._app.log_configuration()
+            try:
+                await self._start()
+            except BaseException:
+                await self._stop()
+                raise
+        running_applications.append(self._app)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop the application."""
+        with use_application(self._app):
+            for step in marked_methods(self._app, SHUTDOWN_KEY):
+                await self._run_last(step)
+            await self._finish_background_tasks()
+            await self._stop()
+
+    async def _start(self) -> None:
+        app = self._app
+        for name, extension in app.extensions.items():
+            self._started.append((f"the extension {name}", lambda each=extension: self._stop_extension(each)))
+            await self._run_first((f"the extension {name}", lambda each=extension: each.startup(app)))
+            for function in app.hooks.startup_of(extension):
+                await self._run_first((f"the extension {name} ({_name(function)})", function))
+        self._started.append(("the application", lambda: self._run_all(app.hooks.shutdown_of(None))))
+        for function in app.hooks.startup_of(None):
+            await self._run_first((_name(function), function))
+        for mounted in app.mounted_applications():
+            await self._start_mounted(mounted)
+        for step in marked_methods(app, STARTUP_KEY):
+            await self._run_first(step)
+
+    async def _start_mounted(self, mounted: Patera) -> None:
+        lifespan: AbstractAsyncContextManager[None] = mounted.lifespan()
+        name = f"the mounted application {mounted.app_name}"
+        await self._run_first((name, lifespan.__aenter__))
+        self._started.append((name, lambda: lifespan.__aexit__(None, None, None)))
+
+    async def _stop_extension(self, extension: Any) -> None:
+        await self._run_all(self._app.hooks.shutdown_of(extension))
+        await extension.shutdown(self._app)
+
+    async def _run_all(self, functions: list[Callable[[], Any]]) -> None:
+        for function in reversed(functions):
+            await self._run_last((_name(function), function))
+
+    async def _run_first(self, step: Step) -> None:
+        name, function = step
+        try:
+            await _call(function)
+        except Exception as error:
+            raise StartupError(name, error) from error
+
+    async def _run_last(self, step: Step) -> None:
+        name, function = step
+        seconds = self._seconds
+        try:
+            async with asyncio.timeout(seconds):
+                await _call(function)
+        except TimeoutError:
+            self._app.logger.error("The shutdown of {} was cancelled after {} s", name, seconds)
+        except Exception as error:
+            self._app.logger.opt(exception=error).error("The shutdown of {} failed", name)
+
+    async def _finish_background_tasks(self) -> None:
+        cancelled = await wait_for_background_tasks(self._app, self._seconds)
+        if cancelled:
+            self._app.logger.warning("{} background tasks were cancelled at shutdown", cancelled)
+
+    async def _stop(self) -> None:
+        while self._started:
+            await self._run_last(self._started.pop())
+        if self._app in running_applications:
+            running_applications.remove(self._app)
+        if self._logging is not None:
+            self._logging.stop()
+            self._logging = None
+
+    @property
+    def _seconds(self) -> float:
+        seconds: float = self._app.configs["BACKGROUND_TASKS_SHUTDOWN_TIMEOUT"]
+        return seconds
+
+
+async def _call(function: Callable[[], Any]) -> None:
+    result = function()
+    if inspect.isawaitable(result):
+        await result
+
+
+def marked_methods(app: Patera, key: str) -> list[Step]:
+    """Return the methods of the application's class that carry a mark, alphabetically, inherited ones too."""
+    names = sorted({name for base in type(app).__mro__ for name in vars(base)})
+    found = [name for name in names if hasattr(inspect.getattr_static(type(app), name), key)]
+    return [(f"{type(app).__qualname__}.{name}", getattr(app, name)) for name in found]
+
+
+def _name(function: Any) -> str:
+    name: str = getattr(function, "__qualname__", repr(function))
+    return name
+
+
+class AddedHooks:
+    """Functions that extensions add to startup and shutdown, kept with the extension that added them."""
+
+    def __init__(self) -> None:
+        self._startup: list[tuple[Any, Callable[[], Any]]] = []
+        self._shutdown: list[tuple[Any, Callable[[], Any]]] = []
+        #: The extension that is being initialised.
+        self.current: Any = None
+
+    def add_startup(self, function: Callable[[], Any]) -> None:
+        """Note a startup function for the current extension."""
+        self._startup.append((self.current, function))
+
+    def add_shutdown(self, function: Callable[[], Any]) -> None:
+        """Note a shutdown function for the current extension."""
+        self._shutdown.append((self.current, function))
+
+    def startup_of(self, extension: Any) -> list[Callable[[], Any]]:
+        """Return the startup functions that an extension added; None for the application's own."""
+        return [function for owner, function in self._startup if owner is extension]
+
+    def shutdown_of(self, extension: Any) -> list[Callable[[], Any]]:
+        """Return the shutdown functions that an extension added."""
+        return [function for owner, function in self._shutdown if owner is extension]
