@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from patera.application import Patera
@@ -25,8 +25,8 @@ def find_application() -> Patera | None:
     """The application this code runs for: request, then life cycle step, then the only running one."""
     request = current_request.get()
     if request is not None:
-        application: Any = request.scope.get("app")
-        return application  # type: ignore[no-any-return]
+        serving: Patera | None = request.scope.get("app")
+        return serving
     application = current_application.get()
     if application is None and len(running_applications) == 1:
         return running_applications[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from starlette.middleware import Middleware
 
@@ -123,12 +123,12 @@ def _split_middleware(parts: Parts, classes: list[Any], loaded: Loaded) -> None:
             loaded.mistakes.append(_no_middleware(cls))
         elif issubclass(cls, MiddlewareBase):
             parts.middleware.append(cls)
-        elif not hasattr(cls, "__call__"):
+        elif not any("__call__" in vars(base) for base in cls.__mro__):
             loaded.mistakes.append(_no_middleware(cls))
         elif parts.middleware:
             loaded.mistakes.append(_wrong_order(cls, parts.middleware[-1]))
         else:
-            parts.asgi_middleware.append(Middleware(cls))
+            parts.asgi_middleware.append(Middleware(cast(Any, cls)))
 
 
 def _no_middleware(cls: Any) -> Mistake:

@@ -16,9 +16,9 @@ import anyio.to_thread
 from pydantic_core import to_json
 from starlette.concurrency import iterate_in_threadpool
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse
 from starlette.responses import Response as StarletteResponse
-from starlette.requests import ClientDisconnect
 
 from ._types import Message, Receive, Scope, Send
 
@@ -86,9 +86,8 @@ async def encode_lines(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenera
 
 async def iterate(content: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
     """Iterate over a sync or async iterable, and close it however the iteration ends."""
-    is_async = isinstance(content, AsyncIterable)
-    iterator: Any = content.__aiter__() if is_async else iter(content)  # type: ignore[union-attr]
-    source: AsyncIterator[Any] = iterator if is_async else iterate_in_threadpool(iterator)
+    iterator: Any = content.__aiter__() if isinstance(content, AsyncIterable) else iter(content)
+    source: AsyncIterator[Any] = iterator if isinstance(content, AsyncIterable) else iterate_in_threadpool(iterator)
     try:
         async for item in source:
             yield item

@@ -21,12 +21,12 @@ from ._loading import Parts, load_parts
 from ._static import resolve_folder, static_controller
 from ._templating import Templating
 from ._types import ASGIApp, Receive, Scope, Send
-from .cli import CLIController
-from .cli._commands import Command, command_mistakes, commands_of, index_commands
+from .cli import CLIController, Command
+from .cli._commands import command_mistakes, commands_of, index_commands
 from .cli._run import run_cli
 from .config import BaseConfig, unknown_keys, unknown_variables
 from .controller import Controller
-from .exceptions import ConfigurationError, ExceptionHandler, Mistake, SetupFinishedError, MissingConfiguration
+from .exceptions import ConfigurationError, ExceptionHandler, MissingConfiguration, Mistake, SetupFinishedError
 from .extension import BaseExtension
 from .logging import InMemoryLogBuffer, LoggerBase, bind_logger, config_name, load_loggers
 from .middleware import MiddlewareBase
@@ -437,7 +437,7 @@ class Patera(Starlette):
         """Return what Starlette's `__call__` runs; a failed build refuses startup and requests."""
         try:
             return self._built().stack
-        except Exception as error:  # noqa: BLE001 - whatever stopped the build is raised for each request
+        except Exception as error:
             return _refuse(error)
 
     def lifespan(self) -> AbstractAsyncContextManager[None]:

@@ -1,27 +1,28 @@
 """Every error that Patera raises, and the declarations that answer errors.
 
-    Exception
-    ├── CustomException                      base for an application's own errors
-    ├── BaseHttpException                    renders itself: status, message, data
-    │   ├── AborterException                 abort()
-    │   ├── HtmlAborterException             html_abort()
-    │   ├── NotFound                         404
-    │   │   ├── MethodNotAllowed             405, with Allow
-    │   │   └── StaticAssetNotFound          404 for a static file
-    │   ├── MalformedRequest                 400: the body, query or a header cannot be read
-    │   ├── PayloadTooLarge                  413
-    │   ├── UnsupportedMediaType             415
-    │   ├── RequestValidationError           422, Pydantic's error as `cause`
-    │   ├── RequestTimeout                   504: REQUEST_TIMEOUT passed
-    │   ├── CorsOriginNotAllowed             403
-    │   ├── CorsMethodNotAllowed             405
-    │   ├── AuthenticationException          401
-    │   └── UnauthorizedException            403
-    ├── ResponseValidationError              a body that does not fit its `Response[T]`: 500
-    ├── ConfigurationError                   mistakes found by the constructor or by build()
-    │   ├── MissingConfiguration             get_conf() of an unknown key, also a KeyError
-    │   └── MissingExtra                     an optional dependency is not installed
-    └── SetupFinishedError                   a set-up call after build()
+Exception
+├── CustomException                      base for an application's own errors
+├── BaseHttpException                    renders itself: status, message, data
+│   ├── AborterException                 abort()
+│   ├── HtmlAborterException             html_abort()
+│   ├── NotFound                         404
+│   │   ├── MethodNotAllowed             405, with Allow
+│   │   └── StaticAssetNotFound          404 for a static file
+│   ├── MalformedRequest                 400: the body, query or a header cannot be read
+│   │   └── MissingValue                 400: `req.form["x"]` that was not sent, also a KeyError
+│   ├── PayloadTooLarge                  413
+│   ├── UnsupportedMediaType             415
+│   ├── RequestValidationError           422, Pydantic's error as `cause`
+│   ├── RequestTimeout                   504: REQUEST_TIMEOUT passed
+│   ├── CorsOriginNotAllowed             403
+│   ├── CorsMethodNotAllowed             405
+│   ├── AuthenticationException          401
+│   └── UnauthorizedException            403
+├── ResponseValidationError              a body that does not fit its `Response[T]`: 500
+├── ConfigurationError                   mistakes found by the constructor or by build()
+│   ├── MissingConfiguration             get_conf() of an unknown key, also a KeyError
+│   └── MissingExtra                     an optional dependency is not installed
+└── SetupFinishedError                   a set-up call after build()
 """
 
 from __future__ import annotations
@@ -336,7 +337,8 @@ class Mistake:
 
     def __str__(self) -> str:
         place = f" ({self.location})" if self.location else ""
-        return f"{self.code} {self.where}{place}\n  found:    {self.found}\n  accepted: {self.accepted}\n  change:   {self.change}"
+        lines = (f"found:    {self.found}", f"accepted: {self.accepted}", f"change:   {self.change}")
+        return "\n  ".join((f"{self.code} {self.where}{place}", *lines))
 
 
 class ConfigurationError(Exception):

@@ -7,17 +7,17 @@ from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mappin
 from datetime import datetime
 from functools import partial
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self
 from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic_core import to_json
 from starlette.background import BackgroundTask
 from starlette.datastructures import MutableHeaders
 from starlette.responses import Response as StarletteResponse
-from typing_extensions import Self, TypeVar
+from typing_extensions import TypeVar
 
 from ._cookies import format_cookie
-from ._streams import FileBody, StreamBody, StreamContent, encode_events, encode_lines
+from ._streams import FileBody, ServerSentEvent, StreamBody, StreamContent, encode_events, encode_lines
 from ._types import Message, RawHeader, Receive, Scope, Send
 from .http import HttpStatus, MediaType
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from .request import Request
 
 __all__ = ["ForeignResponse", "Response", "ServerSentEvent", "is_safe_redirect"]
-
-from ._streams import ServerSentEvent
 
 T = TypeVar("T", default=Any)
 
@@ -78,7 +76,7 @@ def check_header(key: str, value: str) -> tuple[str, str]:
     Raises:
         ValueError: The name is no token, or the value has a line break, a NUL or non-latin-1 text.
     """
-    if not isinstance(key, str) or not isinstance(value, str):
+    if not all(isinstance(text, str) for text in (key, value)):
         raise TypeError(f"A header is two strings, got {key!r}: {value!r}")
     if not _TOKEN.fullmatch(key):
         raise ValueError(f"Invalid header name {key!r}: letters, digits and !#$%&'*+.^_`|~- only")
@@ -142,7 +140,7 @@ class Response(StarletteResponse, Generic[T]):
             self._fill(content, TEXT_TYPE if isinstance(content, str) else BINARY_TYPE).shape()
 
     @property
-    def status_code(self) -> int:  # type: ignore[override]
+    def status_code(self) -> int:
         """The status that will be sent."""
         return self._status or 200
 
@@ -216,9 +214,7 @@ class Response(StarletteResponse, Generic[T]):
         """
         return self._fill_template(text, context, is_source=True)
 
-    def redirect(
-        self, location: str, status_code: int | HttpStatus = HttpStatus.SEE_OTHER, **values: Any
-    ) -> Self:
+    def redirect(self, location: str, status_code: int | HttpStatus = HttpStatus.SEE_OTHER, **values: Any) -> Self:
         """Send the client elsewhere.
 
         Example:
@@ -345,7 +341,7 @@ class Response(StarletteResponse, Generic[T]):
         partitioned: bool = False,
         key: str | None = None,
         httponly: bool | None = None,
-        samesite: Literal["lax", "strict", "none"] | None | _Unset = UNSET,
+        samesite: Literal["lax", "strict", "none"] | _Unset | None = UNSET,
     ) -> Self:
         """Set a cookie (RFC 6265); Starlette's keyword names work too.
 
@@ -604,7 +600,7 @@ def merge_headers(send: Send, extra: list[RawHeader]) -> Send:
 def content_disposition(filename: str, *, inline: bool = False) -> bytes:
     """Return a `content-disposition` value with the name in both forms (RFC 6266, section 4.3)."""
     kind = "inline" if inline else "attachment"
-    plain = re.sub(r'[^ !#-\[\]-~]', "_", filename.encode("ascii", "replace").decode("ascii").replace("?", "_"))
+    plain = re.sub(r"[^ !#-\[\]-~]", "_", filename.encode("ascii", "replace").decode("ascii").replace("?", "_"))
     value = f'{kind}; filename="{plain}"'
     if plain != filename:
         value += f"; filename*=UTF-8''{quote(filename, safe='', errors='replace')}"

@@ -65,10 +65,8 @@ class Namespace:
             return annotation
         holder = types.SimpleNamespace(__annotations__={"it": annotation})
         try:
-            hints = typing.get_type_hints(
-                holder, globalns=dict(self.globals), localns=self.locals, include_extras=True
-            )
-        except Exception as error:  # noqa: BLE001 - evaluating a user's text may raise anything
+            hints = typing.get_type_hints(holder, globalns=dict(self.globals), localns=self.locals, include_extras=True)
+        except Exception as error:
             text = annotation if isinstance(annotation, str) else repr(annotation)
             return Unresolved(text, f"{type(error).__name__}: {error}")
         return hints["it"]
@@ -139,7 +137,7 @@ def is_scalar(annotation: Any) -> bool:
 
 def is_scalar_list(annotation: Any) -> bool:
     """Tell whether the annotation is a collection of scalars (or that, or None)."""
-    found = [member for member in members(annotation)]
+    found = members(annotation)
     return bool(found) and all(_is_scalar_collection(member) for member in found)
 
 

@@ -14,6 +14,7 @@ from patera._context import use_application
 from patera._types import ASGIApp, Scope
 from patera.exceptions import ConfigurationError, Mistake
 from patera.middleware import MiddlewareBase
+from patera.response import dump_json
 
 from .annotations import Namespace
 from .collect import collect_controller
@@ -25,7 +26,7 @@ from .pipeline import Respond
 from .plan import ApplicationPlan, CorsPlan
 from .returns import ReturnType, read_return
 from .routing import UrlBuilder, sort_routes
-from .shaping import Shape, compile_shape, dump_json
+from .shaping import Shape, compile_shape
 from .stack import Dispatcher, compile_stack
 
 if TYPE_CHECKING:
@@ -89,7 +90,12 @@ def _assemble(
     dispatcher = Dispatcher(app, runtime, routes, policy, policies)
     urls = UrlBuilder([endpoint.route for endpoint in endpoints], app.aliases)
     return Compiled(
-        routes, _plan(app, runtime, endpoints), urls, dispatcher, compile_stack(app, runtime, dispatcher, policy), warnings
+        routes,
+        _plan(app, runtime, endpoints),
+        urls,
+        dispatcher,
+        compile_stack(app, runtime, dispatcher, policy),
+        warnings,
     )
 
 

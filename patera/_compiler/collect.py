@@ -97,15 +97,15 @@ def collect_controller(cls: type[Controller]) -> tuple[CollectedController, list
         elif record.hook is None:
             mistakes.extend(_hidden_endpoint(cls, name, definitions[0]))
     endpoints.sort(key=lambda endpoint: endpoint.chain.innermost.__code__.co_firstlineno)
-    record = _controller_record(cls)
+    own = _controller_record(cls)
     return CollectedController(
         cls,
-        record,
+        own,
         tuple(endpoints),
         class_layers(cls),
         _hook_names(hooks, "before"),
         _hook_names(hooks, "after"),
-        tuple(item for item in [record.cors] if item is not None),
+        tuple(item for item in [own.cors] if item is not None),
     ), mistakes
 
 

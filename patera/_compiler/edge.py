@@ -14,14 +14,14 @@ from patera.exceptions import BaseHttpException, CorsMethodNotAllowed, CorsOrigi
 from .plan import CorsPlan
 
 if TYPE_CHECKING:
-    from patera.request import Request
+    pass
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=-]{1,128}")
 
 #: Set on the scope by the outermost application, so that one mounted below adds nothing twice.
 EDGE_KEY = "patera.edge"
 
-HTTP_SCHEMES = {"ws": "http", "wss": "https"}
+HTTP_SCHEMES: dict[str, str] = {"ws": "http", "wss": "https"}
 
 
 def assign_request_id(scope: Scope) -> bytes:
@@ -123,7 +123,8 @@ def is_same_origin(scope: Scope, origin: bytes) -> bool:
     if site is not None:
         return site == b"same-origin"
     host = request_header(scope, b"host")
-    scheme = HTTP_SCHEMES.get(scope["scheme"], scope["scheme"])
+    own = str(scope["scheme"])
+    scheme = HTTP_SCHEMES.get(own, own)
     return host is not None and origin == scheme.encode("ascii") + b"://" + host
 
 
@@ -169,5 +170,3 @@ def apply_edge(headers: list[RawHeader], extra: Sequence[RawHeader]) -> list[Raw
     varies = [value for name, value in headers if name == b"vary" and name in names]
     own = [(name, b", ".join([*varies, value]) if name == b"vary" and varies else value) for name, value in extra]
     return replaced + own
-
-

@@ -69,7 +69,7 @@ class EndpointCompiler:
             return []
         try:
             instance = controller.cls(self.app)
-        except Exception as error:  # noqa: BLE001 - a user's constructor may raise anything
+        except Exception as error:
             self.mistakes.append(_failed_constructor(controller.cls, error))
             return []
         compiled = []
@@ -164,7 +164,9 @@ class EndpointCompiler:
         def warn(given: str) -> None:
             if not warned:
                 warned.add(given)
-                self.app.logger.warning("{} set the media type {} but produces {}; that is sent", label, given, declared)
+                self.app.logger.warning(
+                    "{} set the media type {} but produces {}; that is sent", label, given, declared
+                )
 
         return warn
 
@@ -255,9 +257,7 @@ class EndpointCompiler:
     def _socket_route(
         self, subject: _Subject, rule: ParsedRule, layers: Sequence[Layer], binding: Binding, plan: EndpointPlan
     ) -> RuleSocketRoute:
-        app = compile_socket(
-            self.app, self.runtime.request_class, self._handler(subject), binding.bind, layers, plan
-        )
+        app = compile_socket(self.app, self.runtime.request_class, self._handler(subject), binding.bind, layers, plan)
         return RuleSocketRoute(rule, app, endpoint=subject.method, name=plan.name)
 
 

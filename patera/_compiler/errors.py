@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from http.client import responses as phrases
 from typing import TYPE_CHECKING, Any
 
+import anyio.to_thread
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
@@ -106,7 +107,7 @@ class ErrorTable:
             result = await run_in_thread(entry.call, request, subject)
         return await entry.shape.finish(request, result)
 
-    async def _own_answer(self, request: Request, error: BaseException) -> AnyResponse:
+    async def _own_answer(self, request: Request, error: Exception) -> AnyResponse:
         if isinstance(error, HtmlAborterException):
             return await self._html(request, error)
         if isinstance(error, BaseHttpException):
@@ -115,14 +116,16 @@ class ErrorTable:
         if not self._app.debug:
             self._app.logger.opt(exception=error).critical("Unhandled exception in {}", _endpoint_name(request))
         elif "text/html" in request.headers.get("accept", ""):
-            return await run_in_thread(debug_page, request, error)
+            page: AnyResponse = await run_in_thread(debug_page, request, error)
+            return page
         return self.server_error(request.res)
 
     async def _html(self, request: Request, error: HtmlAborterException) -> AnyResponse:
         try:
             response: Response[Any] = await request.res.html(error.template, error.data).status(error.status_code)
         except Exception as failure:
-            return await self._own_answer(request.fresh_response()._request, failure)
+            request.fresh_response()
+            return await self._own_answer(request, failure)
         response.shape()
         return response
 
@@ -172,10 +175,9 @@ def as_patera_error(error: Exception) -> Exception:
     return translated
 
 
-def debug_page(request: Request, error: BaseException) -> AnyResponse:
+def debug_page(request: Request, error: Exception) -> AnyResponse:
     """Return Starlette's page with the traceback; it shows source lines, never values of variables."""
-    page: AnyResponse = ServerErrorMiddleware(_no_app, debug=True).debug_response(request, error)  # type: ignore[arg-type]
-    return page
+    return ServerErrorMiddleware(_no_app, debug=True).debug_response(request, error)
 
 
 async def _no_app(scope: Any, receive: Any, send: Any) -> None:
@@ -189,9 +191,7 @@ def _endpoint_name(request: Request) -> str:
 
 async def run_in_thread(function: Callable[..., Any], *args: Any) -> Any:
     """Run a plain function in a worker thread, with the context of the request."""
-    from anyio.to_thread import run_sync
-
-    return await run_sync(lambda: function(*args))
+    return await anyio.to_thread.run_sync(lambda: function(*args))
 
 
 def collect_handlers(

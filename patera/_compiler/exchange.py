@@ -90,7 +90,8 @@ def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:
             runtime.app.logger.info("The client went away during {} {}", scope["method"], plan.name if plan else "")
         finally:
             try:
-                await request.run_deferred()
+                if request._deferred:
+                    await request.run_deferred()
             finally:
                 current_request.reset(token)
 
@@ -181,9 +182,7 @@ async def send_whole(scope: Scope, send: Send, response: Response[Any], extra: S
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
-async def send_pieces(
-    runtime: Runtime, request: Request, response: AnyResponse, extra: Sequence[RawHeader]
-) -> int:
+async def send_pieces(runtime: Runtime, request: Request, response: AnyResponse, extra: Sequence[RawHeader]) -> int:
     """Send a stream, a file, a plain Starlette response or a mounted application; return its status.
 
     What fails before the first byte is answered as an error; later it can only abort the connection.
@@ -262,7 +261,7 @@ def compile_plain_exchange(runtime: Runtime, exchange: Exchange, handler: Handle
             runtime.app.logger.info("The client went away during {} {}", scope["method"], plan.name if plan else "")
         finally:
             try:
-                if request._deferred or request._form is not None:
+                if request._deferred:
                     await request.run_deferred()
             finally:
                 current_request.reset(token)
@@ -278,5 +277,3 @@ def foreign_response(run: ASGIApp) -> ForeignResponse:
         await run(scope, receive, send)
 
     return ForeignResponse(run_marked)
-
-

@@ -1,6 +1,6 @@
 """Nests layers, hooks, binding, handler and shaping in their fixed order, whatever the written one.
 
-    guards > @before_request > cache > body and parameters > inject > sessions( handler > finish ) > @after_request
+guards > @before_request > cache > body and parameters > inject > sessions( handler > finish ) > @after_request
 """
 
 from __future__ import annotations

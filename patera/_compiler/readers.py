@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, NotRequired
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from patera.exceptions import MalformedRequest, RequestValidationError, UnsupportedMediaType
 from patera.http import MediaType
@@ -213,8 +213,7 @@ def _read_json(plans: list[ParameterPlan], expected: str) -> ReadBody:
                 return
             require_json(request, expected)
         body = await request.body()
-        if b"NaN" in body or b"Infinity" in body:
-            check_json_numbers(body)
+        check_json_numbers(body)
         for name, validate, is_required in targets:
             if not body and not is_required:
                 continue
@@ -261,27 +260,21 @@ def _read_raw(plans: list[ParameterPlan], expected: str) -> ReadBody:
     targets = [(plan.name, plan.annotation is str) for plan in plans]
 
     async def read(request: Request, values: Values) -> None:
-        media_type, charset = media_type_of(request)
+        media_type, _ = media_type_of(request)
         if media_type != expected:
             raise UnsupportedMediaType(expected, media_type)
-        body = await request.body()
         for name, is_text in targets:
-            values[name] = _decode(body, charset) if is_text else body
+            values[name] = await request.text() if is_text else await request.body()
 
     return read
-
-
-def _decode(body: bytes, charset: str | None) -> str:
-    try:
-        return body.decode(charset or "utf-8")
-    except (UnicodeDecodeError, LookupError) as error:
-        raise MalformedRequest(f"The body is no {charset or 'utf-8'} text") from error
 
 
 def _read_form(plans: list[ParameterPlan], expected: tuple[str | None, ...]) -> ReadBody:
     models = [plan for plan in plans if is_model(plan.annotation)]
     singles = [plan for plan in plans if plan not in models]
-    read_models = [(plan.name, _validator(plan.annotation).validate_python, list_fields(plan.annotation)) for plan in models]
+    read_models = [
+        (plan.name, _validator(plan.annotation).validate_python, list_fields(plan.annotation)) for plan in models
+    ]
     read_singles = _form_singles(singles) if singles else None
 
     async def read(request: Request, values: Values) -> None:
@@ -304,7 +297,9 @@ def _read_form(plans: list[ParameterPlan], expected: tuple[str | None, ...]) -> 
 def _form_singles(plans: list[ParameterPlan]) -> Callable[[Any, Values], None]:
     validate = _fields_validator(plans)
     sources = {plan.name: plan.source for plan in plans}
-    wanted = [(plan.name, plan.alias, is_scalar_list(plan.annotation) or _is_file_list(plan.annotation)) for plan in plans]
+    wanted = [
+        (plan.name, plan.alias, is_scalar_list(plan.annotation) or _is_file_list(plan.annotation)) for plan in plans
+    ]
 
     def read(form: Any, values: Values) -> None:
         raw = {name: form.getlist(alias) if many else form[alias] for name, alias, many in wanted if alias in form}

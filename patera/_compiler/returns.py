@@ -35,9 +35,7 @@ class ReturnType:
     type: Any = None
 
 
-def read_return(
-    function: Callable[..., Any], namespace: Namespace, where: str, location: str
-) -> ReturnType | Mistake:
+def read_return(function: Callable[..., Any], namespace: Namespace, where: str, location: str) -> ReturnType | Mistake:
     """Return what the annotation after `->` promises."""
     annotation = getattr(function, "__annotations__", {}).get("return", Any)
     resolved = namespace.resolve(annotation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -142,9 +142,9 @@ class Shape:
         explicit = response.headers.get("content-type")
         set_type = explicit.encode("latin-1") if explicit is not None else response._default_type
         is_other = set_type is not None and _base_type(set_type) != _base_type(declared)
-        if is_other and (explicit is not None or set_type is JSON_TYPE) and not _is_json(declared, set_type):
-            if self.warn is not None:
-                self.warn((set_type or b"").decode("latin-1"))
+        is_told = explicit is not None or set_type is JSON_TYPE
+        if self.warn is not None and is_other and is_told and not _is_json(declared, set_type):
+            self.warn((set_type or b"").decode("latin-1"))
         if explicit is not None and is_other:
             response.headers["content-type"] = declared.decode("latin-1")
 
@@ -208,7 +208,7 @@ def _filled(response: Response[Any], value: Any) -> Response[Any]:
         return response.text(value)
     if isinstance(value, bytes | bytearray | memoryview):
         return response.send_file(bytes(value))
-    if inspect.isasyncgen(value) or inspect.isgenerator(value):
+    if isinstance(value, AsyncIterator | Generator):
         return response.stream_text(value)
     return response.json(value)
 
@@ -220,5 +220,3 @@ def _base_type(content_type: bytes) -> bytes:
 def _is_json(declared: bytes, given: bytes | None) -> bool:
     base = _base_type(declared)
     return given is JSON_TYPE and (base.endswith((b"+json", b"/json", b"ndjson")))
-
-

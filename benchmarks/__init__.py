@@ -1,0 +1,1 @@
+"""Patera beside raw ASGI and Starlette: `python -m benchmarks inprocess`."""

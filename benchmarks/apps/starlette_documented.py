@@ -1,0 +1,77 @@
+"""Starlette as its documentation shows it: JSONResponse, `request.json()`, BaseHTTPMiddleware, CORSMiddleware."""
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from benchmarks.apps.models import ROUTES, USER_ROW, OrderIn, OrderOut, UserOut
+
+
+async def plaintext(request: Request) -> Response:
+    return PlainTextResponse("Hello, World!")
+
+
+async def greeting(request: Request) -> Response:
+    return JSONResponse({"message": "Hello, World!"})
+
+
+async def user(request: Request) -> Response:
+    user_id = request.path_params["user_id"]
+    return JSONResponse({"id": user_id, "name": f"user {user_id}"})
+
+
+async def model(request: Request) -> Response:
+    return JSONResponse(UserOut(**USER_ROW).model_dump(mode="json"))
+
+
+async def create_order(request: Request) -> Response:
+    order = OrderIn(**await request.json())
+    return JSONResponse(OrderOut.model_validate(order).model_dump(mode="json"))
+
+
+class LayerMiddleware(BaseHTTPMiddleware):
+    def __init__(self, app: Any, number: int) -> None:
+        super().__init__(app)
+        self.number = number
+
+    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        response = await call_next(request)
+        response.headers[f"x-layer-{self.number}"] = str(self.number)
+        return response
+
+
+def endpoints(*middleware: Middleware) -> Starlette:
+    routes = [
+        Route("/plaintext", plaintext),
+        Route("/json", greeting),
+        Route("/users/{user_id:int}", user),
+        Route("/model", model),
+        Route("/orders", create_order, methods=["POST"]),
+    ]
+    return Starlette(routes=routes, middleware=list(middleware))
+
+
+def resource(number: int) -> Route:
+    async def endpoint(request: Request) -> Response:
+        return JSONResponse({"id": request.path_params["resource_id"], "number": number})
+
+    return Route(f"/resource{number}/{{resource_id:int}}", endpoint)
+
+
+def routes() -> Starlette:
+    return Starlette(routes=[resource(number) for number in range(ROUTES)])
+
+
+APPLICATIONS: dict[str, Callable[[], Any]] = {
+    "endpoints": endpoints,
+    "routes": routes,
+    "middleware": lambda: endpoints(*(Middleware(LayerMiddleware, number=number) for number in range(1, 6))),
+    "cors": lambda: endpoints(Middleware(CORSMiddleware, allow_origins=["*"])),
+}

@@ -1,0 +1,100 @@
+"""What is not one request: many routes, the build of a large application, the import."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from benchmarks.apps import patera_app
+from benchmarks.cases import resource_case
+from benchmarks.clock import Sampler, cpu_microseconds, ratio, spread, take_turns
+from benchmarks.driver import checked_sampler
+from benchmarks.report import limit
+
+CONTROLLERS = 1_000
+IMPORT = """
+import time, pydantic
+pydantic.BaseModel
+start = time.process_time_ns()
+import {}
+print(time.process_time_ns() - start)
+"""
+
+
+def row_of(name: str, rounds: int) -> tuple[str, ...]:
+    """Measure one of `MEASURES`: Patera's time, the other one, their ratio, and its limit."""
+    measure, target = MEASURES[name]
+    times = measure(name, rounds)
+    patera, other = times.values()
+    found = ratio(patera, other)
+    cells = [f"{label}: {spread(values)} us" for label, values in times.items()]
+    return (name, *cells, str(found), limit(found, target))
+
+
+def last_route(count: int) -> Callable[[str, int], dict[str, list[float]]]:
+    """The last of many routes beside the first one, both in Patera."""
+
+    def measure(title: str, rounds: int) -> dict[str, list[float]]:
+        app = patera_app.with_resources(count)
+        with asyncio.Runner() as runner:
+            samplers = {
+                name: checked_sampler(runner, "patera", app, resource_case(number))
+                for name, number in (("last", count - 1), ("first", 0))
+            }
+            return take_turns(title, samplers, rounds)
+
+    return measure
+
+
+def build_time(title: str, rounds: int) -> dict[str, list[float]]:
+    """1,000 controllers of two endpoints beside Starlette's 2,000 routes."""
+    controllers = patera_app.two_endpoint_controllers(CONTROLLERS)
+
+    async def endpoint(request: Request) -> Response:
+        return JSONResponse({"id": request.path_params["item_id"]})
+
+    def starlette() -> None:
+        routes = [
+            route
+            for number in range(CONTROLLERS)
+            for route in (
+                Route(f"/items{number}/{{item_id:int}}", endpoint),
+                Route(f"/items{number}", endpoint, methods=["POST"]),
+            )
+        ]
+        Starlette(routes=routes).build_middleware_stack()
+
+    samplers = {"Patera": once(lambda: patera_app.with_controllers(controllers).build()), "Starlette": once(starlette)}
+    return take_turns(title, samplers, rounds)
+
+
+def import_time(title: str, rounds: int) -> dict[str, list[float]]:
+    """`import patera` beside `import starlette.applications`, each in an interpreter that has Pydantic already."""
+    return take_turns(title, {"patera": importing("patera"), "starlette": importing("starlette.applications")}, rounds)
+
+
+def once(work: Callable[[], object]) -> Sampler:
+    """A sampler of something so slow that one time is a sample."""
+    return lambda count: cpu_microseconds(work)
+
+
+def importing(module: str) -> Sampler:
+    def sample(count: int) -> float:
+        command = [sys.executable, "-c", IMPORT.format(module)]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) / 1_000
+
+    return sample
+
+
+#: Name -> what measures it (Patera's times first), and the highest ratio.
+MEASURES: dict[str, tuple[Callable[[str, int], dict[str, list[float]]], float]] = {
+    "last-of-500": (last_route(500), 1.10),
+    "last-of-5000": (last_route(5_000), 1.10),
+    "build": (build_time, 2.5),
+    "import": (import_time, 2.0),
+}

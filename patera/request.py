@@ -1,0 +1,233 @@
+"""What a client sent: `Request` for HTTP and websockets, and `UploadedFile`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+from starlette._utils import get_route_path
+from starlette.datastructures import URL, State
+from starlette.requests import ClientDisconnect
+
+from ._body import media_type_of
+from ._json import check_json_numbers, parse_json
+from ._sockets import SocketRequest, WebSocketDisconnect
+from ._types import Send
+from ._values import MissingValue, MultiValues, QueryParams
+from .response import Response
+from .uploads import UploadedFile
+
+__all__ = [
+    "ClientDisconnect",
+    "MissingValue",
+    "MultiValues",
+    "QueryParams",
+    "Request",
+    "UploadedFile",
+    "WebSocketDisconnect",
+    "check_json_numbers",
+    "media_type_of",
+    "parse_json",
+]
+
+_QUALITY = re.compile(r";\s*q\s*=\s*([01](?:\.\d*)?)", re.IGNORECASE)
+
+
+class Request(SocketRequest):
+    """One HTTP request, or one websocket from handshake to close; it lives as long as its handler runs.
+
+    A `starlette.requests.Request` with the same constructor, so a subclass for `REQUEST_CLASS`
+    keeps `(scope, receive, send)`.
+
+    Example:
+        @get("/<int:user_id>")
+        async def show(self, req: Request, user_id: int) -> Response:
+            page = req.query_params.get("page", 1, type=int)
+            return req.res.json({"id": user_id, "page": page})
+
+    Args:
+        scope: The ASGI scope, `http` or `websocket`.
+        receive: The server's function that returns events.
+        send: The server's function that takes events.
+    """
+
+    _user: Any = None
+    #: What the middleware chain ends in; the exchange sets it.
+    _respond: Any = None
+    _response: Response[Any] | None = None
+
+    @property
+    def method(self) -> str:
+        """The HTTP method in upper case; "SOCKET" for a websocket."""
+        method: str = self.scope.get("method", "SOCKET")
+        return method.upper()
+
+    @property
+    def path(self) -> str:
+        """The decoded path that was routed: without the prefix the application is mounted at."""
+        return get_route_path(self.scope) or "/"
+
+    @property
+    def url(self) -> URL:
+        """The whole URL, for links and logs. Authorise on the matched route, never on this."""
+        if "_url" not in self.__dict__:
+            # Some servers pass bytes outside ASCII through, which `URL` would fail to decode.
+            query = quote(self.scope.get("query_string", b""), safe="/?:@!$&'()*+,;=-._~%[]{}|^`\"<>\\")
+            self._url = URL(scope={**self.scope, "query_string": query.encode("ascii")})
+        return self._url
+
+    @property
+    def host(self) -> str:
+        """Host, and port unless it is the scheme's own, from the `Host` header or else the server's address."""
+        return self.base_url.netloc
+
+    @property
+    def query_string(self) -> str:
+        """What stands behind the `?`, not decoded; empty without one."""
+        query: bytes = self.scope.get("query_string", b"")
+        return query.decode("utf-8", "replace")
+
+    @property
+    def query_params(self) -> QueryParams:
+        """The parameters of the query string; of a repeated one, the first value.
+
+        Example:
+            req.query_params.get("page", 1, type=int)
+
+        Raises:
+            MalformedRequest: There are more than 1000.
+        """
+        if "_query_params" not in self.__dict__:
+            self._query_params = QueryParams(self.scope.get("query_string", b""))
+        return self._query_params  # type: ignore[return-value]
+
+    @property
+    def route_parameters(self) -> dict[str, Any]:
+        """The converted values of the path's variables."""
+        parameters: dict[str, Any] = self.scope.setdefault("path_params", {})
+        return parameters
+
+    @route_parameters.setter
+    def route_parameters(self, parameters: dict[str, Any]) -> None:
+        self.scope["path_params"] = parameters
+
+    @property
+    def route_handler(self) -> Any:
+        """The matched endpoint: a bound method of its controller, or None."""
+        return self.scope.get("endpoint")
+
+    @property
+    def request_id(self) -> str:
+        """The id of this request in logs and in the answer's header; empty outside an application."""
+        identifier: str = self.scope.get("patera.request_id", "")
+        return identifier
+
+    @property
+    def user(self) -> Any:
+        """The user that a login guard loaded, else None."""
+        return self._user
+
+    @user.setter
+    def user(self, user: Any) -> None:
+        self._user = user
+
+    def set_user(self, user: Any) -> None:
+        """Set `req.user`.
+
+        Args:
+            user: The user, of any type.
+        """
+        self._user = user
+
+    def remove_user(self) -> None:
+        """Set `req.user` to None."""
+        self._user = None
+
+    @property
+    def state(self) -> Any:
+        """Room for what middleware, guards and handler hand on: `req.state.x`, `req.state["x"]`, or all of it."""
+        if "_state" not in self.__dict__:
+            self._state = State(self.scope.setdefault("state", {}))
+        return self._state
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        self._state = state
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """The content of `req.state` as a dict."""
+        context: dict[str, Any] = self.state if isinstance(self.state, dict) else self.scope.setdefault("state", {})
+        return context
+
+    @property
+    def res(self) -> Response[Any]:
+        """The response to fill and return.
+
+        Example:
+            return req.res.json({"id": 1}).status(HttpStatus.CREATED)
+        """
+        if self._response is None:
+            return self.fresh_response()
+        return self._response
+
+    @property
+    def response(self) -> Response[Any]:
+        """The same object as `res`."""
+        return self.res
+
+    def fresh_response(self) -> Response[Any]:
+        """Replace the response by a new one, without status, headers and cookies, and return it."""
+        response: Response[Any] = getattr(self.scope.get("app"), "response_class", Response)()
+        response._request = self
+        self._response = response
+        return response
+
+    def set_send(self, send: Send) -> None:
+        """Replace the function that events are sent with.
+
+        Args:
+            send: An ASGI send function.
+        """
+        self._send = send
+
+    def url_for(self, endpoint: str, /, **values: Any) -> str:  # type: ignore[override]
+        """Return the absolute URL of an endpoint; `app.url_for` returns the path alone.
+
+        Example:
+            req.url_for("UsersApi.show", user_id=1)     # "https://example.org/users/1"
+
+        Args:
+            endpoint: `Class.method`, or an alias.
+            **values: The path's variables; others go to the query string.
+        """
+        path: str = self.app.url_for(endpoint, **values)
+        return str(self.base_url).rstrip("/") + path
+
+    def accepts(self, media_type: str) -> bool:
+        """Whether the client's `Accept` header allows a media type; without the header it does.
+
+        Example:
+            if req.accepts("text/html"): ...
+
+        Args:
+            media_type: A media type without parameters.
+        """
+        header = ",".join(self.headers.getlist("accept"))
+        if not header.strip():
+            return True
+        qualities = {_range_name(part): _quality(part) for part in header.split(",")}
+        for pattern in (media_type.lower(), media_type.lower().partition("/")[0] + "/*", "*/*"):
+            if pattern in qualities:
+                return qualities[pattern] > 0
+        return False
+
+
+def _range_name(part: str) -> str:
+    return part.partition(";")[0].strip().lower()
+
+
+def _quality(part: str) -> float:
+    found = _QUALITY.search(part)
+    return float(found[1]) if found else 1.0
