@@ -161,7 +161,8 @@ def _malformed(item: ImportString) -> Mistake:
 
 
 def _respelled(text: str) -> str:
-    module, _, name = re.sub(r"\.py(?=:|$)", "", text.strip()).replace("/", ".").replace(":", ".").rpartition(".")
+    dotted = re.sub(r"[/:]+", ".", re.sub(r"\.py(?=:|$)", "", text.strip()))
+    module, _, name = dotted.rpartition(".")
     guess = f"{module}:{name}"
     return f" Did you mean {guess!r}?" if _IMPORT_STRING.fullmatch(guess) else ""
 

@@ -42,16 +42,16 @@ class LifespanSession:
         return self._task is not None
 
     async def shutdown(self) -> None:
-        """Wait until the application has shut down; without a startup, or a second time, do nothing.
+        """Wait until the running application has shut down.
 
         Raises:
             Exception: What the application's shutdown raised.
             RuntimeError: It failed without an exception.
         """
+        assert self._task is not None
         task, self._task = self._task, None
-        if task is not None:
-            await self._step("shutdown", task)
-            await task
+        await self._step("shutdown", task)
+        await task
 
     async def _run_app(self) -> None:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}

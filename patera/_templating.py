@@ -283,8 +283,6 @@ class _LazyLoader(BaseLoader):
         """Return the source, the file and whether it is still current."""
         try:
             return self._files.get_source(environment, template)
-        except MissingTemplate:
-            raise
         except TemplateNotFound as error:
             raise MissingTemplate(template, self._files) from error
 

@@ -180,11 +180,14 @@ class BaseExtension(ABC):
         """
         if model is None:
             return dict(configs)
-        mistakes = self._unknown(configs, model)
+        known = set(configs) if model.model_config.get("extra") == "allow" else _known_names(model)
+        mistakes = [self._unknown_key(key, known) for key in configs if key not in known]
         try:
-            validated = model.model_validate(dict(configs), by_alias=True, by_name=True)
+            values = {key: value for key, value in configs.items() if key in known}
+            validated = model.model_validate(values, by_alias=True, by_name=True)
         except ValidationError as error:
-            mistakes += self._misfits(error, model)
+            items = error.errors(include_url=False, include_input=False)
+            mistakes += [self._misfit(dict(item), model) for item in items]
         if mistakes:
             raise ConfigurationError(*mistakes)
         return dict(validated)
@@ -217,12 +220,6 @@ class BaseExtension(ABC):
             "use it in a request, a command, a job or a life cycle step."
         )
 
-    def _unknown(self, configs: Mapping[str, Any], model: type[BaseModel]) -> list[Mistake]:
-        if model.model_config.get("extra") == "allow":
-            return []
-        known = _known_names(model)
-        return [self._unknown_key(key, known) for key in configs if key not in known]
-
     def _unknown_key(self, key: str, known: set[str]) -> Mistake:
         return Mistake(
             "PAT320",
@@ -231,11 +228,6 @@ class BaseExtension(ABC):
             ", ".join(sorted(known)),
             f"correct or remove it.{closest(str(key).upper(), known)}",
         )
-
-    def _misfits(self, error: ValidationError, model: type[BaseModel]) -> list[Mistake]:
-        """Return one mistake for each value; unknown keys are reported with the closest one already."""
-        items = error.errors(include_url=False, include_input=False)
-        return [self._misfit(dict(item), model) for item in items if item["type"] != "extra_forbidden"]
 
     def _misfit(self, item: Mapping[str, Any], model: type[BaseModel]) -> Mistake:
         key = ".".join(str(part) for part in item["loc"])

@@ -53,7 +53,8 @@ class Request(SocketRequest):
     """
 
     _user: Any = None
-    #: What the middleware chain ends in; the exchange sets it.
+    #: What the route decided at build, and what the middleware chain ends in; the exchange sets them.
+    _exchange: Any = None
     _respond: Any = None
     _response: Response[Any] | None = None
 
@@ -180,7 +181,6 @@ class Request(SocketRequest):
     def fresh_response(self) -> Response[Any]:
         """Replace the response by a new one, without status, headers and cookies, and return it."""
         response: Response[Any] = getattr(self.scope.get("app"), "response_class", Response)()
-        response._request = self
         self._response = response
         return response
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mapping
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self
 from urllib.parse import quote, urlencode, urlsplit
@@ -16,6 +16,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import Response as StarletteResponse
 from typing_extensions import TypeVar
 
+from ._context import current_request, find_application
 from ._cookies import format_cookie
 from ._streams import FileBody, ServerSentEvent, StreamBody, StreamContent, encode_events, encode_lines
 from ._types import Message, RawHeader, Receive, Scope, Send
@@ -59,36 +60,55 @@ class ResponseHeaders(MutableHeaders):
     """The live headers of a response: case-insensitive, and closed to header injection (RFC 9110, section 5.5)."""
 
     def __setitem__(self, key: str, value: str) -> None:
-        super().__setitem__(*check_header(key, value))
+        header = encode_header(key, value)
+        name, headers = header[0], self._list
+        for index, (other, _) in enumerate(headers):
+            if other == name:
+                headers[index] = header
+                headers[index + 1 :] = [each for each in headers[index + 1 :] if each[0] != name]
+                return
+        headers.append(header)
 
     def append(self, key: str, value: str) -> None:
         """Add a header beside one of the same name."""
-        super().append(*check_header(key, value))
+        self._list.append(encode_header(key, value))
 
     def setdefault(self, key: str, value: str) -> str:
         """Set a header unless it is there; return its value."""
-        return super().setdefault(*check_header(key, value))
+        encode_header(key, value)
+        return super().setdefault(key, value)
 
 
-def check_header(key: str, value: str) -> tuple[str, str]:
-    """Return a header's name and value if they can be sent as they are.
+@lru_cache(maxsize=256)
+def encode_header_name(key: str) -> bytes:
+    """Return a header's name in lower case.
 
     Raises:
+        ValueError: The name is no token (RFC 9110, section 5.6.2).
+    """
+    if not isinstance(key, str) or not _TOKEN.fullmatch(key):
+        raise ValueError(f"Invalid header name {key!r}: letters, digits and !#$%&'*+.^_`|~- only")
+    return key.lower().encode("ascii")
+
+
+def encode_header(key: str, value: str) -> RawHeader:
+    """Return a header as it is sent.
+
+    Raises:
+        TypeError: The value is no string.
         ValueError: The name is no token, or the value has a line break, a NUL or non-latin-1 text.
     """
-    if not all(isinstance(text, str) for text in (key, value)):
-        raise TypeError(f"A header is two strings, got {key!r}: {value!r}")
-    if not _TOKEN.fullmatch(key):
-        raise ValueError(f"Invalid header name {key!r}: letters, digits and !#$%&'*+.^_`|~- only")
-    if _FORBIDDEN.search(value):
+    name = encode_header_name(key)
+    if not isinstance(value, str):
+        raise TypeError(f"The value of the header {key!r} must be a string, got {value!r}")
+    if not value.isprintable() and _FORBIDDEN.search(value):
         raise ValueError(f"Invalid value for header {key!r}: line breaks and NUL cannot be sent")
     try:
-        value.encode("latin-1")
+        return name, value.encode("latin-1")
     except UnicodeEncodeError:
         raise ValueError(
             f"Invalid value for header {key!r}: only latin-1 text can be sent; percent-encode it (RFC 8187)"
         ) from None
-    return key, value
 
 
 class Response(StarletteResponse, Generic[T]):
@@ -108,13 +128,14 @@ class Response(StarletteResponse, Generic[T]):
         background: Starlette task to run after the response was sent.
     """
 
+    body = b""
+    background = None
     _status: int | None = None
     _data: Any = UNSET
     _default_type: bytes | None = None
     _added_type: RawHeader | None = None
     _template: tuple[str, Mapping[str, Any] | None, bool] | None = None
     _stream: StreamBody | FileBody | None = None
-    _request: Request | None = None
     _is_filled: bool = False
     #: False while something is set that no body was made of yet.
     _is_shaped: bool = True
@@ -127,9 +148,9 @@ class Response(StarletteResponse, Generic[T]):
         media_type: str | None = None,
         background: BackgroundTask | None = None,
     ) -> None:
-        self.body = b""
-        self.background = background
         self.raw_headers = []
+        if background is not None:
+            self.background = background
         if status_code is not None:
             self._status = int(status_code)
         if headers is not None:
@@ -151,7 +172,11 @@ class Response(StarletteResponse, Generic[T]):
     @property
     def headers(self) -> ResponseHeaders:
         """The headers, to read and to change."""
-        return ResponseHeaders(raw=self.raw_headers)
+        headers = self.__dict__.get("_headers")
+        # Foreign code may have put another list in place.
+        if headers is None or headers._list is not self.raw_headers:
+            headers = self._headers = ResponseHeaders(raw=self.raw_headers)
+        return headers
 
     @property
     def content_type(self) -> str | None:
@@ -243,7 +268,8 @@ class Response(StarletteResponse, Generic[T]):
             default: Where to go when the target leads elsewhere.
             status_code: The redirection status.
         """
-        host = self._request.headers.get("host") if self._request is not None else None
+        request = current_request.get()
+        host = request.headers.get("host") if request is not None else None
         return self.redirect(target if target and is_safe_redirect(target, host) else default, status_code)
 
     def send_file(
@@ -409,11 +435,9 @@ class Response(StarletteResponse, Generic[T]):
         """Send a raw ASGI event, as websocket handlers do.
 
         Raises:
-            RuntimeError: The response does not belong to a websocket request.
+            RuntimeError: No request is being answered.
         """
-        if self._request is None:
-            raise RuntimeError("This response belongs to no request; use req.res.send(...) in a websocket handler")
-        await self._request.send(event)
+        await _current_request("send()").send(event)
 
     def __await__(self) -> Generator[Any, None, Self]:
         """Render a template that `html()` or `html_from_string()` noted; return the response itself."""
@@ -425,7 +449,7 @@ class Response(StarletteResponse, Generic[T]):
         if self._template is None:
             return
         source, context, is_source = self._template
-        request = self._bound_request("html()")
+        request = _current_request("html()")
         render = request.app.templates.render_string if is_source else request.app.templates.render
         self._finish_template(await render(source, dict(context or {}), request))
 
@@ -434,7 +458,7 @@ class Response(StarletteResponse, Generic[T]):
         if self._template is None:
             return
         source, context, is_source = self._template
-        request = self._bound_request("html()")
+        request = _current_request("html()")
         render = request.app.templates.render_string_sync if is_source else request.app.templates.render_sync
         self._finish_template(render(source, dict(context or {}), request))
 
@@ -510,19 +534,15 @@ class Response(StarletteResponse, Generic[T]):
         self._template = None
         self._data = rendered
 
-    def _bound_request(self, call: str) -> Request:
-        if self._request is None:
-            raise RuntimeError(f"{call} needs the application; use it on req.res, not on a response of your own")
-        return self._request
-
     def _add_type(self, content_type: bytes) -> None:
         """Add the body's content type unless one was set; one that was added before makes room."""
         headers = self.raw_headers
         if headers:
             if self._added_type is not None and self._added_type in headers:
                 headers.remove(self._added_type)
-            if any(name == b"content-type" for name, _ in headers):
-                return
+            for name, _ in headers:
+                if name == b"content-type":
+                    return
         self._added_type = (b"content-type", content_type)
         headers.append(self._added_type)
 
@@ -531,12 +551,19 @@ class Response(StarletteResponse, Generic[T]):
         self.raw_headers.append((name, value))
 
     def _location(self, location: str, values: Mapping[str, Any]) -> str:
-        app = self._request.app if self._request is not None else None
+        app = find_application()
         if app is not None and _ENDPOINT_NAME.fullmatch(location) and app.has_endpoint(location):
-            url: str = app.url_for(location, **values)
-            return url
+            return app.url_for(location, **values)
         query = urlencode({key: value for key, value in values.items() if value is not None}, doseq=True)
         return f"{location}{'&' if '?' in location else '?'}{query}" if query else location
+
+
+def _current_request(call: str) -> Request:
+    """Return the request being answered: a reference of the response's own would be a cycle for each request."""
+    request = current_request.get()
+    if request is None:
+        raise RuntimeError(f"{call} was used while no request is being answered")
+    return request
 
 
 class ForeignResponse(StarletteResponse):

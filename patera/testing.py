@@ -212,6 +212,8 @@ class PateraTestClient:
     async def cli(self, *words: Any, **named: Any) -> CLIResult:
         """Run a command of a Patera application in the test's event loop.
 
+        What other tasks print meanwhile is part of the output.
+
         Example:
             result = await client.cli("greet", "Alice", loud=True)
             assert "ALICE" in result.output

@@ -10,16 +10,11 @@ from __future__ import annotations
 import math
 import re
 import uuid
-from collections.abc import Mapping
 from decimal import Decimal
-from functools import lru_cache
-from inspect import signature
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from starlette.convertors import Convertor
-
-from patera.exceptions import closest
 
 __all__ = [
     "DEFAULT_CONVERTERS",
@@ -32,7 +27,6 @@ __all__ = [
     "RuleError",
     "StringConverter",
     "UUIDConverter",
-    "make_converter",
 ]
 
 T = TypeVar("T")
@@ -42,11 +36,6 @@ PATH_SAFE = "!$&'()*+,/:;=@"
 SEGMENT_SAFE = PATH_SAFE.replace("/", "")
 
 NEGATED_CLASS = re.compile(r"\[\^[^\]]*\]")
-NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-ARGUMENT = re.compile(
-    r"""\s*(?:(?P<name>[a-zA-Z_]\w*)\s*=\s*)?(?P<value>"[^"]*"|'[^']*'|-?[\w.]+)\s*(?:,|\Z)""",
-)
-CONSTANTS: dict[str, Any] = {"None": None, "True": True, "False": False}
 
 
 class RuleError(Exception):
@@ -133,7 +122,8 @@ class StringConverter(Converter[str]):
             raise ValueError("a segment has at least 1 character")
         if self.maxlength is not None and self.maxlength < self.minlength:
             raise ValueError("maxlength is less than minlength")
-        self.use_regex(f"[^/]{{{self.minlength},{'' if self.maxlength is None else self.maxlength}}}")
+        lengths = str(self.minlength) if length is not None else f"{self.minlength},{self.maxlength or ''}"
+        self.use_regex(f"[^/]{{{lengths}}}")
 
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON schema of the value, with the lengths that the rule names."""
@@ -184,7 +174,35 @@ class PathConverter(Converter[str]):
         return super().to_string(str(value).lstrip("/"))
 
 
-class IntegerConverter(Converter[int]):
+class _NumberConverter(Converter[T]):
+    """What `int` and `float` have in common."""
+
+    weight = 50
+
+    def __init__(self, min: float | None, max: float | None, signed: bool) -> None:
+        for limit in (min, max):
+            if limit is not None and not isinstance(limit, int | float):
+                raise ValueError(f"{limit!r} is no number")
+        if min is not None and max is not None and max < min:
+            raise ValueError("max is less than min")
+        self.min = min
+        self.max = max
+        self.signed = signed
+        if signed:
+            self.use_regex(f"-?{self.regex}")
+
+    def check(self, number: float) -> None:
+        """Raise ValueError for a number that is out of range."""
+        if (self.min is not None and number < self.min) or (self.max is not None and number > self.max):
+            raise ValueError("out of range")
+
+    def limits(self) -> dict[str, Any]:
+        """Return the range in words of JSON schema."""
+        least = 0 if self.min is None and not self.signed else self.min
+        return {key: limit for key, limit in (("minimum", least), ("maximum", self.max)) if limit is not None}
+
+
+class IntegerConverter(_NumberConverter[int]):
     """An integer in ASCII digits: `<int:id>`, `<int(min=1, max=9):n>`.
 
     Args:
@@ -195,29 +213,23 @@ class IntegerConverter(Converter[int]):
     """
 
     regex = "[0-9]+"
-    weight = 50
     python_type = int
 
     def __init__(
         self, fixed_digits: int = 0, min: int | None = None, max: int | None = None, signed: bool = False
     ) -> None:
-        _check_range(min, max)
+        super().__init__(min, max, signed)
         self.fixed_digits = int(fixed_digits)
-        self.min = min
-        self.max = max
-        self.signed = signed
-        if signed:
-            self.use_regex(f"-?{self.regex}")
-        if not fixed_digits and min is None and max is None:
+        is_plain = not fixed_digits and min is None and max is None
+        if is_plain and type(self).convert is IntegerConverter.convert:
             self.convert = int  # type: ignore[method-assign,assignment]  # one call less for the common rule
 
     def convert(self, value: str) -> int:
         """Return the integer; ValueError out of range and for more digits than Python reads."""
         if self.fixed_digits and len(value) != self.fixed_digits:
-            raise ValueError(f"not {self.fixed_digits} digits")
+            raise ValueError(f"not {self.fixed_digits} characters")
         number = int(value)
-        if (self.min is not None and number < self.min) or (self.max is not None and number > self.max):
-            raise ValueError("out of range")
+        self.check(number)
         return number
 
     def to_string(self, value: int) -> str:
@@ -226,10 +238,10 @@ class IntegerConverter(Converter[int]):
 
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON schema of the value."""
-        return {"type": "integer"} | _range_schema(self.min, self.max, self.signed)
+        return {"type": "integer"} | self.limits()
 
 
-class FloatConverter(Converter[float]):
+class FloatConverter(_NumberConverter[float]):
     """A number with a decimal point: `<float:price>`.
 
     Args:
@@ -239,24 +251,17 @@ class FloatConverter(Converter[float]):
     """
 
     regex = r"[0-9]+\.[0-9]+"
-    weight = 50
     python_type = float
 
     def __init__(self, min: float | None = None, max: float | None = None, signed: bool = False) -> None:
-        _check_range(min, max)
-        self.min = min
-        self.max = max
-        self.signed = signed
-        if signed:
-            self.use_regex(f"-?{self.regex}")
+        super().__init__(min, max, signed)
 
     def convert(self, value: str) -> float:
         """Return the number; ValueError out of range, or when it is too large for a float."""
         number = float(value)
         if math.isinf(number):
             raise ValueError("too large")
-        if (self.min is not None and number < self.min) or (self.max is not None and number > self.max):
-            raise ValueError("out of range")
+        self.check(number)
         return number
 
     def to_string(self, value: float) -> str:
@@ -269,7 +274,7 @@ class FloatConverter(Converter[float]):
 
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON schema of the value."""
-        return {"type": "number"} | _range_schema(self.min, self.max, self.signed)
+        return {"type": "number"} | self.limits()
 
 
 class UUIDConverter(Converter[uuid.UUID]):
@@ -297,108 +302,3 @@ DEFAULT_CONVERTERS: dict[str, type[Converter[Any]]] = {
     "float": FloatConverter,
     "uuid": UUIDConverter,
 }
-
-
-def make_converter(
-    source: str, name: str, arguments: str, registry: Mapping[str, type[Converter[Any]]]
-) -> Converter[Any]:
-    """Return the converter of one variable.
-
-    Args:
-        source: The variable as the rule has it (`<int:id>`), for messages.
-        name: Name of the converter.
-        arguments: What stands between the parentheses.
-        registry: The application's converters by name.
-
-    Raises:
-        RuleError: Unknown name, bad arguments, or a regular expression that cannot stand in a rule.
-    """
-    kind = registry.get(name)
-    if kind is None:
-        raise _unknown_converter(source, name, registry)
-    args, kwargs = _read_arguments(source, arguments)
-    try:
-        converter = kind(*args, **kwargs)
-    except (TypeError, ValueError) as exc:
-        accepted = ", ".join(str(each.replace(annotation=each.empty)) for each in signature(kind).parameters.values())
-        raise RuleError(
-            f"bad argument of {name!r} in {source}: {exc}", f"{name}({accepted})", "correct the arguments"
-        ) from exc
-    problem = _regex_problem(converter.regex, converter.part_isolating)
-    if problem:
-        raise RuleError(
-            f"the regex {converter.regex!r} of converter {name!r} in {source} {problem}",
-            "a regex without named groups that takes one segment, or more with part_isolating = False",
-            f"correct the regex of {kind.__qualname__}",
-        )
-    return converter
-
-
-def _unknown_converter(source: str, name: str, registry: Mapping[str, type[Converter[Any]]]) -> RuleError:
-    variable = source[1:-1].rpartition(":")[2]
-    hint = f" The converter stands first: <{variable}:{name}>." if variable in registry else closest(name, registry)
-    return RuleError(
-        f"unknown converter {name!r} in {source}",
-        ", ".join(sorted(registry)),
-        f"use one of these, or register a converter under that name.{hint}",
-    )
-
-
-def _read_arguments(source: str, text: str) -> tuple[list[Any], dict[str, Any]]:
-    """Read `2, max=9` as `([2], {"max": 9})`."""
-    args: list[Any] = []
-    kwargs: dict[str, Any] = {}
-    position = 0
-    while text[position:].strip():
-        match = ARGUMENT.match(text, position)
-        if match is None:
-            raise RuleError(
-                f"cannot read the argument {text[position:].strip()!r} in {source}",
-                'numbers, True, False, None, words, "quoted text", each also as name=value',
-                "correct the argument, or put it in quotes",
-            )
-        value = _read_value(match["value"])
-        if match["name"]:
-            kwargs[match["name"]] = value
-        else:
-            args.append(value)
-        position = match.end()
-    return args, kwargs
-
-
-def _read_value(text: str) -> Any:
-    if text[0] in "\"'":
-        return text[1:-1]
-    number = NUMBER.fullmatch(text)
-    if number:
-        return float(text) if number[1] else int(text)
-    return CONSTANTS.get(text, text)
-
-
-@lru_cache(maxsize=256)
-def _regex_problem(regex: str, isolating: bool) -> str:
-    """Say why a converter's regex cannot stand in a rule; an empty string when it can."""
-    try:
-        pattern = re.compile(regex)
-    except (re.error, OverflowError) as exc:
-        return f"does not compile: {exc}"
-    if pattern.groupindex:
-        return "has named groups"
-    if pattern.fullmatch(""):
-        return "takes the empty string"
-    if isolating and any(pattern.fullmatch(probe) for probe in ("/", "a/a", "0/0")):
-        return "takes '/'"
-    return ""
-
-
-def _check_range(low: float | None, high: float | None) -> None:
-    for limit in (low, high):
-        if limit is not None and not isinstance(limit, int | float):
-            raise ValueError(f"{limit!r} is no number")
-    if low is not None and high is not None and high < low:
-        raise ValueError("max is less than min")
-
-
-def _range_schema(low: float | None, high: float | None, signed: bool) -> dict[str, Any]:
-    limits = {"minimum": low if low is not None or signed else 0, "maximum": high}
-    return {key: limit for key, limit in limits.items() if limit is not None}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import random
+import itertools
+import os
 import re
+import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,15 +26,35 @@ EDGE_KEY = "patera.edge"
 HTTP_SCHEMES: dict[str, str] = {"ws": "http", "wss": "https"}
 
 
+class RequestIds:
+    """Makes request ids: random bits of the process, then a count; a random number each time costs more."""
+
+    def __init__(self) -> None:
+        self.renew()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.renew)
+
+    def renew(self) -> None:
+        """Take new random bits, so that a forked worker repeats no id of its parent."""
+        self._prefix = secrets.token_hex(10)
+        self._next = itertools.count(1).__next__
+
+    def new(self) -> str:
+        """Return an id that no other request of this or another process has."""
+        return f"{self._prefix}{self._next():012x}"
+
+
+_request_ids = RequestIds()
+
+
 def assign_request_id(scope: Scope) -> bytes:
     """Note the request's id on the scope: the client's `X-Request-ID` if it is harmless, else a new one."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-            break
-    else:
-        value = b"%032x" % random.getrandbits(128)
-    scope["patera.request_id"] = value.decode("ascii")
-    return value  # type: ignore[no-any-return]
+            scope["patera.request_id"] = value.decode("ascii")
+            return value  # type: ignore[no-any-return]
+    identifier = scope["patera.request_id"] = _request_ids.new()
+    return identifier.encode("ascii")
 
 
 class CorsPolicy:

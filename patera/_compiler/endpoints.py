@@ -20,7 +20,7 @@ from .annotations import Namespace
 from .binding import Binding, HandlerContext, compile_binding
 from .collect import CollectedController, CollectedEndpoint, LayerChain
 from .edge import CorsPolicy, merge_cors
-from .exchange import Exchange, Runtime, compile_exchange, compile_plain_exchange
+from .exchange import Exchange, Runtime, compile_exchange, compile_make
 from .pipeline import Handler, Hook, Parts, compile_respond
 from .plan import CorsPlan, EndpointPlan, LayerPlan
 from .returns import ReturnType, read_return
@@ -233,11 +233,8 @@ class EndpointCompiler:
         )
         methods = [subject.verb.method, "HEAD"] if subject.verb.method == HttpMethod.GET else [subject.verb.method]
         checks_origin = policy is not None and policy.needs_check(methods)
-        respond = compile_respond(parts)
-        exchange = Exchange(respond, shape, policy, checks_origin, self._limit(subject), parts.after, plan)
-        is_plain = parts.is_plain and self.runtime.chain is None and not checks_origin and not binding.reads_body
-        if is_plain:
-            return compile_plain_exchange(self.runtime, exchange, parts.handler, binding.bind)
+        make = compile_make(self.runtime, compile_respond(parts), policy, checks_origin=checks_origin)
+        exchange = Exchange(make, shape, policy, limit=self._limit(subject), after=parts.after, plan=plan)
         return compile_exchange(self.runtime, exchange)
 
     def _limit(self, subject: _Subject) -> int | None:

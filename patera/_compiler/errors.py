@@ -185,8 +185,8 @@ async def _no_app(scope: Any, receive: Any, send: Any) -> None:
 
 
 def _endpoint_name(request: Request) -> str:
-    plan = request.scope.get("patera.plan")
-    return plan.name if plan is not None else f"{request.method} {request.path}"
+    exchange = request._exchange
+    return exchange.name if exchange is not None else f"{request.method} {request.path}"
 
 
 async def run_in_thread(function: Callable[..., Any], *args: Any) -> Any:

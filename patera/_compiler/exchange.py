@@ -14,7 +14,7 @@ from patera.response import BODILESS, ForeignResponse, Response
 
 from .edge import EDGE_KEY, CorsPolicy, apply_edge, assign_request_id, edge_headers
 from .errors import ErrorTable
-from .pipeline import Handler, Hook, Respond, run_after_hooks
+from .pipeline import Hook, run_after_hooks
 from .shaping import AnyResponse, Shape
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from patera.request import Request
 
 Bind = Callable[["Request"], dict[str, Any]]
+Make = Callable[["Request"], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Runtime:
     response_class: type[Response[Any]]
     errors: ErrorTable
     shape: Shape
-    chain: Respond | None
+    chain: Make | None
     own_edge: bool
     log_request: Callable[[Scope, int], None] | None = None
 
@@ -54,40 +55,68 @@ class Exchange:
     """What is particular to the exchanges of one route.
 
     Args:
-        respond: Makes the response.
-        shape: Finishes what middleware or error handlers set anew.
+        make: Called with the request, returns an awaitable of what the handler returned.
+        shape: Finishes that, and what middleware or error handlers set anew.
         policy: The CORS policy, None where CORS is off.
-        checks_origin: Whether requests have to be held against the policy.
+        finds_policy: Whether the policy is only known per request, in `scope["patera.cors"]`.
         limit: Largest body, in bytes; None for no limit.
         after: The hooks that run on handled errors too.
         plan: The endpoint's plan, None where there is no endpoint.
     """
 
-    respond: Respond
+    make: Make
     shape: Shape
     policy: CorsPolicy | None
-    checks_origin: bool = False
+    finds_policy: bool = False
     limit: int | None = None
     after: tuple[Hook, ...] = ()
     plan: Any = None
 
+    @property
+    def name(self) -> str:
+        """The endpoint's name, for the log."""
+        return self.plan.name if self.plan is not None else "no endpoint"
+
 
 def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:
-    """Return the ASGI application of one route."""
-    deliver = _compile_deliver(runtime)
-    make = _compile_make(runtime, exchange)
-    request_class, limit, plan, policy = runtime.request_class, exchange.limit, exchange.plan, exchange.policy
+    """Return the ASGI application of one route.
+
+    Everything of a simple request happens in this one coroutine: a further one costs more than the
+    work it would do.
+    """
+    request_class, response_class = runtime.request_class, runtime.response_class
+    make, shape, finish = exchange.make, exchange.shape.shape, exchange.shape.finish
+    limit, edge_of = exchange.limit, _compile_edge(runtime, exchange)
+    logs = runtime.log_request is not None
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = assign_request_id(scope) if "patera.request_id" not in scope else b""
-        scope["patera.plan"], scope["patera.cors"] = plan, policy
+        extra = edge_of(scope)
         request = request_class(scope, receive, send)
+        request._exchange = exchange
         request._body_limit = limit
         token = current_request.set(request)
         try:
-            await deliver(request, await make(request), request_id)
+            try:
+                response = await make(request)
+                if type(response) is not response_class or response._template is not None:
+                    response = await finish(request, response)
+                elif not response._is_shaped:
+                    shape(response)
+            except Exception as error:
+                response = await answer_error(runtime, exchange, request, error)
+            if exchange.finds_policy:
+                extra = _edge_found(scope, extra)
+            if type(response) is response_class and response._stream is None:
+                start, body = whole_messages(response, extra, scope["method"])
+                await send(start)
+                await send(body)
+                status = start["status"]
+            else:
+                status = await send_pieces(runtime, request, response, extra)
+            if logs or response.background is not None or "patera.unhandled" in scope:
+                await finish_delivery(runtime, request, response, status)
         except ClientDisconnect:
-            runtime.app.logger.info("The client went away during {} {}", scope["method"], plan.name if plan else "")
+            runtime.app.logger.info("The client went away during {} ({})", scope["method"], exchange.name)
         finally:
             try:
                 if request._deferred:
@@ -98,32 +127,54 @@ def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:
     return run
 
 
-def _compile_make(runtime: Runtime, exchange: Exchange) -> Respond:
-    """Return the coroutine that makes a response whatever happens: middleware > endpoint, errors answered."""
-    entry = runtime.chain or exchange.respond
-    respond = _checking(exchange) if exchange.checks_origin else exchange.respond
-    if runtime.chain is None:
-        entry = respond
-    finish = exchange.shape.finish
+def _compile_edge(runtime: Runtime, exchange: Exchange) -> Callable[[Scope], list[RawHeader]]:
+    """Return the function that makes the edge's headers of a request; none where an outer edge does it."""
+    policy, own_edge = exchange.policy, runtime.own_edge
+    if policy is None or policy.is_open or exchange.finds_policy:
+        static = () if policy is None or exchange.finds_policy else policy.headers
 
-    async def make(request: Request) -> AnyResponse:
-        request._respond = respond
-        try:
-            response = await entry(request)
-            if isinstance(response, Response) and not response._is_shaped:
-                response = await finish(request, response)
-        except Exception as error:
-            return await answer_error(runtime, exchange, request, error)
-        return response
+        def headers_of(scope: Scope, request_id: bytes) -> list[RawHeader]:
+            return [*static, (b"x-request-id", request_id)]
+    else:
+
+        def headers_of(scope: Scope, request_id: bytes) -> list[RawHeader]:
+            return edge_headers(scope, policy, request_id)
+
+    def edge_of(scope: Scope) -> list[RawHeader]:
+        if own_edge and EDGE_KEY not in scope:
+            return headers_of(scope, assign_request_id(scope))
+        scope["patera.cors"] = policy
+        if "patera.request_id" not in scope:
+            assign_request_id(scope)
+        return []
+
+    return edge_of
+
+
+def _edge_found(scope: Scope, extra: list[RawHeader]) -> list[RawHeader]:
+    """Return the edge's headers with those of the policy that was found for this request."""
+    policy = scope.get("patera.cors")
+    if not extra or policy is None:
+        return extra
+    return [*policy.headers_for(scope), *extra]
+
+
+def compile_make(runtime: Runtime, respond: Make, policy: CorsPolicy | None, *, checks_origin: bool) -> Make:
+    """Return the endpoint with the CORS check before it and the middleware around both."""
+    chain = runtime.chain
+    inner = _checking(respond, policy) if checks_origin and policy is not None else respond
+    if chain is None:
+        return inner
+
+    def make(request: Request) -> Awaitable[Any]:
+        request._respond = inner
+        return chain(request)
 
     return make
 
 
-def _checking(exchange: Exchange) -> Respond:
-    respond, policy = exchange.respond, exchange.policy
-    assert policy is not None
-
-    async def respond_if_allowed(request: Request) -> AnyResponse:
+def _checking(respond: Make, policy: CorsPolicy) -> Make:
+    async def respond_if_allowed(request: Request) -> Any:
         refusal = policy.refuse(request.scope, request.scope["method"])
         if refusal is not None:
             raise refusal
@@ -143,33 +194,11 @@ async def answer_error(runtime: Runtime, exchange: Exchange, request: Request, e
         return await runtime.errors.answer(request, failure)
 
 
-def _compile_deliver(runtime: Runtime) -> Callable[[Request, AnyResponse, bytes], Awaitable[None]]:
-    """Return the coroutine that sends a response: edge headers, start, body, background tasks."""
-    own_edge, log_request, response_class = runtime.own_edge, runtime.log_request, runtime.response_class
-
-    async def deliver(request: Request, response: AnyResponse, request_id: bytes) -> None:
-        scope, send = request.scope, request._send
-        extra: Sequence[RawHeader] = ()
-        if own_edge and EDGE_KEY not in scope:
-            extra = edge_headers(scope, scope["patera.cors"], request_id)
-        if type(response) is response_class and response._stream is None:
-            await send_whole(scope, send, response, extra)
-            status = response._status or 200
-        else:
-            status = await send_pieces(runtime, request, response, extra)
-        if log_request is not None:
-            log_request(scope, status)
-        await finish_delivery(runtime, request, response)
-
-    return deliver
-
-
-async def send_whole(scope: Scope, send: Send, response: Response[Any], extra: Sequence[RawHeader]) -> None:
-    """Send a response whose body is complete."""
+def whole_messages(response: Response[Any], extra: Sequence[RawHeader], method: str) -> tuple[Message, Message]:
+    """Return start and body of a response whose body is complete."""
     status, body, headers = response._status or 200, response.body, response.raw_headers
     if status < 200 or status in BODILESS:
-        body = b""
-        headers = response.content_headers()
+        body, headers = b"", response.content_headers()
     else:
         if len(headers) > 1:
             headers = [header for header in headers if header[0] != b"content-length"]
@@ -178,8 +207,8 @@ async def send_whole(scope: Scope, send: Send, response: Response[Any], extra: S
         headers.extend(extra)
     else:
         headers = apply_edge(headers, extra)
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+    start = {"type": "http.response.start", "status": status, "headers": headers}
+    return start, {"type": "http.response.body", "body": b"" if method == "HEAD" else body}
 
 
 async def send_pieces(runtime: Runtime, request: Request, response: AnyResponse, extra: Sequence[RawHeader]) -> int:
@@ -210,63 +239,16 @@ async def send_pieces(runtime: Runtime, request: Request, response: AnyResponse,
     return status
 
 
-async def finish_delivery(runtime: Runtime, request: Request, response: AnyResponse) -> None:
+async def finish_delivery(runtime: Runtime, request: Request, response: AnyResponse, status: int) -> None:
     """Close what was deferred, run background tasks, and in DEBUG let an unhandled error out."""
+    if runtime.log_request is not None:
+        runtime.log_request(request.scope, status)
     if response.background is not None:
         await request.run_deferred()
         await response.background()
     unhandled = request.scope.get("patera.unhandled")
     if unhandled is not None and runtime.app.debug:
         raise unhandled
-
-
-def compile_plain_exchange(runtime: Runtime, exchange: Exchange, handler: Handler, bind: Bind | None) -> ASGIApp:
-    """Return the ASGI application of a route that is nothing but bind, call, shape and send.
-
-    It does what `compile_exchange` does in one coroutine frame: a frame costs more than the work in it.
-    """
-    call, shape, response_class = handler.call, exchange.shape, runtime.response_class
-    request_class, limit, plan, policy = runtime.request_class, exchange.limit, exchange.plan, exchange.policy
-    deliver = _compile_deliver(runtime)
-    is_static_edge = runtime.own_edge and runtime.log_request is None and (policy is None or policy.is_open)
-    static = policy.headers if policy is not None else ()
-
-    async def run(scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = assign_request_id(scope) if "patera.request_id" not in scope else b""
-        scope["patera.plan"], scope["patera.cors"] = plan, policy
-        request = request_class(scope, receive, send)
-        request._body_limit = limit
-        token = current_request.set(request)
-        try:
-            try:
-                response = await (call(request) if bind is None else call(request, **bind(request)))
-                if type(response) is not response_class or response._template is not None:
-                    response = await shape.finish(request, response)
-                elif not response._is_shaped:
-                    shape.shape(response)
-            except Exception as error:
-                response = await answer_error(runtime, exchange, request, error)
-            if (
-                is_static_edge
-                and type(response) is response_class
-                and response._stream is None
-                and response.background is None
-                and EDGE_KEY not in scope
-                and "patera.unhandled" not in scope
-            ):
-                await send_whole(scope, send, response, (*static, (b"x-request-id", request_id)))
-            else:
-                await deliver(request, response, request_id)
-        except ClientDisconnect:
-            runtime.app.logger.info("The client went away during {} {}", scope["method"], plan.name if plan else "")
-        finally:
-            try:
-                if request._deferred:
-                    await request.run_deferred()
-            finally:
-                current_request.reset(token)
-
-    return run
 
 
 def foreign_response(run: ASGIApp) -> ForeignResponse:

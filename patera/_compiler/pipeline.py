@@ -93,7 +93,7 @@ class Parts:
     @property
     def is_plain(self) -> bool:
         """Whether the endpoint is nothing but bind, call, shape and send."""
-        extras = self.layers or self.before or self.after or self.timeout or self.cancel_on_disconnect
+        extras = self.layers or self.before or self.after
         return not extras and self.handler.kind == "async" and not self.handler.needs_call
 
 
@@ -108,6 +108,8 @@ def compile_respond(parts: Parts) -> Respond:
 
 
 def _compile_inner(parts: Parts) -> Respond:
+    if parts.is_plain:
+        return _compile_plain(parts.handler.call, parts.binding)
     produce = _compile_produce(parts)
     caches = parts.at(Place.CACHE)
     if not (parts.guards or parts.before or parts.after or caches):
@@ -116,6 +118,20 @@ def _compile_inner(parts: Parts) -> Respond:
     if not (parts.before or parts.after or caches):
         return _guarded(parts, cached)
     return _hooked(parts, cached)
+
+
+def _compile_plain(call: Invoke, binding: Binding) -> Respond:
+    """Return the shape for nothing but parameters and handler; the exchange finishes what it returns."""
+    bind, bind_body = binding.bind, binding.bind_body
+    if bind_body is not None:
+
+        async def respond(request: Request) -> Any:
+            return await call(request, **await bind_body(request))
+
+        return respond
+    if bind is None:
+        return call
+    return lambda request: call(request, **bind(request))
 
 
 def _guarded(parts: Parts, produce: Step) -> Respond:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from starlette.convertors import Convertor
 
+from .converter_factory import make_converter
 from .converters import (
     DEFAULT_CONVERTERS,
     AnyConverter,
@@ -25,7 +26,6 @@ from .converters import (
     IntegerConverter,
     RuleError,
     UUIDConverter,
-    make_converter,
 )
 
 __all__ = [

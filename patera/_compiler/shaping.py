@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -46,10 +46,12 @@ class Shape:
     any_status: bool = False
     warn: Callable[[str], None] | None = None
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether nothing but the encoder has to be applied."""
-        return self.declared_type is None and self.status is None and not self.is_empty
+    #: Whether nothing but the encoder has to be applied.
+    is_plain: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        is_plain = self.declared_type is None and self.status is None and not self.is_empty
+        object.__setattr__(self, "is_plain", is_plain)
 
     def coerce(self, request: Request, result: Any) -> AnyResponse:
         """Return the response for whatever a handler may return."""
@@ -88,11 +90,12 @@ class Shape:
         """Make the body of a response that is filled and rendered."""
         if not self.is_plain:
             self._apply_declared(response)
-        status = response._status or 200
-        is_success = 200 <= status < 300
-        encode = self.encode if is_success or self.any_status else dump_json
+        status = response._status
         try:
-            response.shape(encode, self.declared_type if is_success else None)
+            if status is None or 200 <= status < 300:
+                response.shape(self.encode, self.declared_type)
+            else:
+                response.shape(self.encode if self.any_status else dump_json)
         except (PydanticSerializationError, UnicodeEncodeError, RecursionError) as error:
             raise ResponseValidationError(self.name, str(error)) from error
         return response

@@ -56,7 +56,6 @@ def compile_socket(
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
         if "patera.request_id" not in scope:
             assign_request_id(scope)
-        scope["patera.plan"] = plan
         request = request_class(scope, receive, send)
         token = current_request.set(request)
         try:

@@ -17,7 +17,7 @@ from patera.response import Response
 
 from .dispatch import Miss, RouteIndex
 from .edge import EDGE_KEY, CorsPolicy, apply_edge, assign_request_id, edge_headers, request_header
-from .exchange import Exchange, Runtime, compile_exchange, foreign_response
+from .exchange import Exchange, Runtime, compile_exchange, compile_make, foreign_response
 from .routing import RuleRoute
 from .shaping import AnyResponse
 
@@ -49,7 +49,8 @@ class Dispatcher:
         self._policy = policy
         self._policies = policies
         self._set_routes(routes)
-        self._other = compile_exchange(runtime, Exchange(self._respond_otherwise, runtime.shape, policy))
+        make = compile_make(runtime, self._respond_otherwise, None, checks_origin=False)
+        self._other = compile_exchange(runtime, Exchange(make, runtime.shape, policy, finds_policy=True))
 
     def _set_routes(self, routes: Sequence[BaseRoute]) -> None:
         self._routes = list(routes)
@@ -99,6 +100,7 @@ class Dispatcher:
     async def _respond_otherwise(self, request: Request) -> AnyResponse:
         """Answer what no controller does: mounts, foreign routes, OPTIONS, redirects, 405 and 404."""
         scope = request.scope
+        scope["patera.cors"] = self._policy
         if scope["method"] == "OPTIONS" and self._is_preflight(scope):
             return self._answer_preflight(request)
         self._refuse_origin(scope)

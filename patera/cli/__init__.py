@@ -13,7 +13,6 @@ __all__ = ["CLIController", "Command", "CommandParameter", "argument", "command"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-
 COMMAND_KEY = "_patera_command"
 ARGUMENTS_KEY = "_patera_arguments"
 
@@ -53,7 +52,7 @@ def command(command_name: str, help: str = "") -> Callable[[F], F]:
     _require_name("command", command_name)
 
     def mark(method: F) -> F:
-        setattr(method, COMMAND_KEY, CommandRecord(command_name, help))
+        setattr(method, COMMAND_KEY, Command(command_name, help, method))
         return method
 
     return mark
@@ -79,8 +78,8 @@ def argument(name: str, arg_type: type[Any] | None = None, description: str = ""
     _require_name("argument", name)
 
     def mark(method: F) -> F:
-        recorded: tuple[ArgumentRecord, ...] = getattr(method, ARGUMENTS_KEY, ())
-        setattr(method, ARGUMENTS_KEY, (ArgumentRecord(name, arg_type, description), *recorded))
+        recorded: tuple[CommandParameter, ...] = getattr(method, ARGUMENTS_KEY, ())
+        setattr(method, ARGUMENTS_KEY, (CommandParameter(name, arg_type, description=description), *recorded))
         return method
 
     return mark
@@ -92,22 +91,17 @@ class CommandParameter:
 
     Args:
         name: The parameter's name in Python.
-        type: `str`, `int`, `float` or `bool`.
+        type: `str`, `int`, `float` or `bool`; None only where `@argument` leaves it to the annotation.
         required: Whether the method has no default for it.
         default: The method's default, shown in the help.
         description: What `--help` says.
     """
 
     name: str
-    type: type[Any] = str
+    type: type[Any] | None = str
     required: bool = True
     default: Any = None
     description: str = ""
-
-    @property
-    def option(self) -> str:
-        """The name on the command line: `--first-name` for `first_name`."""
-        return "--" + dashed(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,28 +124,6 @@ class Command:
     method: Callable[..., Any]
     parameters: tuple[CommandParameter, ...] = ()
     controller_name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CommandRecord:
-    """One `@command`."""
-
-    name: str
-    help: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ArgumentRecord:
-    """One `@argument`; without a type the parameter's annotation decides."""
-
-    name: str
-    type: Any = None
-    description: str = ""
-
-
-def dashed(name: str) -> str:
-    """Return a name as the command line spells it: `-` and `_` count as the same."""
-    return name.strip("_").replace("_", "-")
 
 
 def _require_name(decorator: str, name: object) -> None:

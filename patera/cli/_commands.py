@@ -6,7 +6,7 @@ import inspect
 import types
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from patera._compiler.annotations import Namespace, members
@@ -15,13 +15,18 @@ from patera._endpoint import CLASS_LAYERS_KEY
 from patera.exceptions import Mistake
 from patera.layer import Layer, layer_mark
 
-from . import ARGUMENTS_KEY, COMMAND_KEY, ArgumentRecord, Command, CommandParameter, CommandRecord, dashed
+from . import ARGUMENTS_KEY, COMMAND_KEY, Command, CommandParameter
 
 if TYPE_CHECKING:
     from patera.application import Patera
 
 #: What a word of the command line can be turned into.
 ARGUMENT_TYPES: tuple[Any, ...] = (str, int, float, bool)
+
+
+def dashed(name: str) -> str:
+    """Return a name as the command line spells it: `-` and `_` count as the same."""
+    return name.strip("_").replace("_", "-")
 
 
 def commands_of(controller: object, app: Patera | None = None) -> list[Command]:
@@ -33,8 +38,8 @@ def commands_of(controller: object, app: Patera | None = None) -> list[Command]:
     """
     cls = type(controller)
     return [
-        Command(
-            name=each.record.name,
+        replace(
+            each.record,
             help=each.record.help or inspect.getdoc(each.function) or "",
             method=getattr(controller, each.attribute),
             parameters=tuple(_compile_parameter(each, parameter) for parameter in _own_parameters(each, app)),
@@ -83,8 +88,8 @@ class _Declared:
     cls: type
     attribute: str
     raw: Any
-    record: CommandRecord | None
-    arguments: tuple[ArgumentRecord, ...]
+    record: Command | None
+    arguments: tuple[CommandParameter, ...]
 
     @property
     def function(self) -> Callable[..., Any]:
@@ -93,7 +98,7 @@ class _Declared:
     def mistake(self, code: str, found: str, accepted: str, change: str) -> Mistake:
         return _mistake(code, self.cls, self.attribute, self.raw, found, accepted, change)
 
-    def argument_for(self, parameter: inspect.Parameter) -> ArgumentRecord | None:
+    def argument_for(self, parameter: inspect.Parameter) -> CommandParameter | None:
         return next((each for each in self.arguments if dashed(each.name) == dashed(parameter.name)), None)
 
 

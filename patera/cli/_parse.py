@@ -12,7 +12,7 @@ import click
 from patera.exceptions import closest
 
 from . import Command, CommandParameter
-from ._commands import find_command
+from ._commands import dashed, find_command
 
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
@@ -148,27 +148,30 @@ class _Value(click.Option):
     param_type_name = "argument"
 
     def __init__(self, parameter: CommandParameter) -> None:
-        super().__init__([parameter.name, parameter.option], type=parameter.type, required=parameter.required)
+        self.option = _option(parameter)
+        self.word = self.option.removeprefix("--").upper()
         self.parameter = parameter
-
-    @property
-    def word(self) -> str:
-        return self.parameter.option.removeprefix("--").upper()
+        super().__init__([parameter.name, self.option], type=parameter.type, required=parameter.required)
 
     @property
     def usage(self) -> str:
-        word = self.parameter.option if self.parameter.type is bool else self.word
+        word = self.option if self.parameter.type is bool else self.word
         return word if self.parameter.required else f"[{word}]"
 
     @property
     def help_row(self) -> tuple[str, str]:
-        kind = f"/--no-{self.parameter.option[2:]}" if self.parameter.type is bool else f" {self.type.name.upper()}"
-        shown = "" if self.parameter.default in (None, "", False) else f"  [default: {self.parameter.default}]"
-        note = "  [required]" if self.parameter.required else shown
-        return f"{self.word}, {self.parameter.option}{kind}", f"{self.parameter.description}{note}".strip()
+        kind = f"/--no-{self.option[2:]}" if self.parameter.type is bool else f" {self.type.name.upper()}"
+        return f"{self.word}, {self.option}{kind}", f"{self.parameter.description}{self._note}".strip()
+
+    @property
+    def _note(self) -> str:
+        default = self.parameter.default
+        if self.parameter.required:
+            return "  [required]"
+        return "" if default is None or default is False or default == "" else f"  [default: {default}]"
 
     def get_error_hint(self, ctx: click.Context | None) -> str:
-        return f"'{self.word}' ('{self.parameter.option}')"
+        return f"'{self.word}' ('{self.option}')"
 
 
 def name_values(command: Command, words: Iterable[str], context: click.Context | None = None) -> list[str]:
@@ -204,8 +207,12 @@ def name_values(command: Command, words: Iterable[str], context: click.Context |
     return [*named, *filled, "--", *positional[len(free) :]]
 
 
+def _option(parameter: CommandParameter) -> str:
+    return "--" + dashed(parameter.name)
+
+
 def _by_option(command: Command) -> dict[str, CommandParameter]:
-    return {each.option: each for each in command.parameters}
+    return {_option(each): each for each in command.parameters}
 
 
 def _is_value(word: str) -> bool:
@@ -243,7 +250,7 @@ def _take_value(
 
 def _negation(option: str, options: Mapping[str, CommandParameter]) -> str:
     """Return `--loud=false` for `--no-loud`, anything else as it is."""
-    positive = options.get("--" + option.removeprefix("--no-"))
-    if option.startswith("--no-") and positive is not None and positive.type is bool:
-        return f"{positive.option}={FALSE}"
-    return option
+    positive = "--" + option.removeprefix("--no-")
+    parameter = options.get(positive)
+    is_flag = parameter is not None and parameter.type is bool
+    return f"{positive}={FALSE}" if option.startswith("--no-") and is_flag else option

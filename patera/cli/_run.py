@@ -131,7 +131,7 @@ def exit_codes(options: RunOptions) -> Iterator[None]:
 
 def _report(exc: Exception, options: RunOptions) -> None:
     if options.debug:
-        traceback.print_exception(exc)
+        click.echo("".join(traceback.format_exception(exc)), nl=False, err=True)
     elif isinstance(exc, ConfigurationError):
         click.echo(f"Error: {exc}", err=True)
     else:

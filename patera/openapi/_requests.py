@@ -27,7 +27,7 @@ def parameters(endpoint: EndpointPlan, path_names: Mapping[str, str], schemas: S
     """
     declared = {plan.name: plan for plan in endpoint.parameters if plan.source == "path"}
     found = [
-        _path_parameter(shown, endpoint.path_converters.get(name), declared.get(name), schemas)
+        _path_parameter(shown, endpoint.path_converters[name], declared.get(name), schemas)
         for name, shown in path_names.items()
     ]
     for plan in endpoint.parameters:
@@ -59,19 +59,18 @@ def body_plans(endpoint: EndpointPlan) -> list[ParameterPlan]:
 def is_validated(endpoint: EndpointPlan, plan: ParameterPlan) -> bool:
     """Tell whether a value that was sent can fail to fit this parameter."""
     if plan.source == "path":
-        given = getattr(endpoint.path_converters.get(plan.name), "python_type", None)
-        return plan.annotation is not Any and plan.annotation is not given
+        return plan.annotation not in (Any, endpoint.path_converters[plan.name].python_type)
     is_raw = plan.source == "body" and endpoint.consumes not in (None, *JSON_TYPES)
     return plan.source != "injected" and not is_raw
 
 
 def _path_parameter(shown: str, converter: Any, plan: ParameterPlan | None, schemas: Schemas) -> Schema:
-    schema: Schema = dict(converter.json_schema()) if converter is not None else {"type": "string"}
+    schema: Schema = converter.json_schema()
     if plan is not None and plan.annotation is not Any:
         # The converter decides what reaches the handler's annotation, so its words count first.
         schema = {**schemas.of(plan.annotation, "validation"), **schema}
     parameter: Schema = {"name": shown, "in": "path", "required": True, "schema": schema}
-    if not getattr(converter, "part_isolating", True):
+    if not converter.part_isolating:
         parameter["x-greedy-path"] = True
     return parameter
 
@@ -96,7 +95,7 @@ def _models(schema: Schema, schemas: Schemas) -> list[Schema]:
 
 
 def _wire_parameter(alias: str, plan: ParameterPlan, schema: Schema, required: bool) -> Schema:
-    wire = on_the_wire(schema, plan.required, plan.default)
+    wire = on_the_wire(schema, required, plan.default)
     parameter: Schema = {"name": alias, "in": plan.source, "required": required}
     description = wire.pop("description", None)
     if description is not None:
@@ -126,9 +125,17 @@ def _form_schema(plans: list[ParameterPlan], schemas: Schemas) -> Schema:
     wholes = [plan for plan in plans if is_model(plan.annotation)]
     singles = [plan for plan in plans if plan not in wholes]
     parts = [schemas.of(plan.annotation, "validation") for plan in wholes]
+    lists = [name for part in parts for model in _models(part, schemas) for name in _required_lists(model)]
+    if lists:
+        parts.append({"properties": {name: {"minItems": 1} for name in lists}})
     if singles:
         parts.append(_fields(singles, schemas))
     return combine(parts, "allOf")
+
+
+def _required_lists(model: Schema) -> list[str]:
+    """Return the fields that a form must name at least once."""
+    return [name for name in model.get("required", ()) if model["properties"][name].get("type") == "array"]
 
 
 def _fields(plans: list[ParameterPlan], schemas: Schemas) -> Schema:

@@ -12,6 +12,7 @@ from patera._compiler.plan import ApplicationPlan, EndpointPlan
 from patera.controller import Descriptor
 from patera.http import MediaType
 
+from ._paths import shape_of
 from ._requests import BODY_SOURCES, WIRE_SOURCES, body_plans, is_validated
 from ._schemas import Schema, Schemas, combine, reference
 
@@ -23,7 +24,7 @@ EXCEPTIONS = {
     401: ("AuthenticationException",),
     403: ("CorsOriginNotAllowed", "UnauthorizedException", "AuthorizationException"),
     404: ("NotFound",),
-    405: ("CorsMethodNotAllowed",),
+    405: ("CorsMethodNotAllowed", "MethodNotAllowed", "NotFound"),
     413: ("PayloadTooLarge",),
     415: ("UnsupportedMediaType",),
     422: ("RequestValidationError", "ValidationError"),
@@ -130,12 +131,34 @@ class Errors:
     """
 
     def __init__(self, plan: ApplicationPlan, schemas: Schemas, error_format: ErrorFormat) -> None:
+        self._siblings: defaultdict[str, list[EndpointPlan]] = defaultdict(list)
+        for endpoint in plan.endpoints:
+            self._siblings[shape_of(endpoint)].append(endpoint)
         self._handled = {name.rpartition(".")[2] for name in plan.exception_handlers}
         is_problem = error_format == "problem"
         self._media_type = str(MediaType.APPLICATION_PROBLEM_JSON if is_problem else MediaType.APPLICATION_JSON)
         any_error = schemas.add_component("Error", PROBLEM if is_problem else ERROR)
         invalid = schemas.add_component("ValidationErrorBody", VALIDATION_PROBLEM if is_problem else VALIDATION_ERROR)
         self._any_error, self._invalid = reference(any_error), reference(invalid)
+
+    def answers(self, endpoint: EndpointPlan) -> Iterator[tuple[int, str]]:
+        """Yield the statuses that the framework may answer with, the most specific description first."""
+        for layer in endpoint.layers:
+            yield from layer.statuses
+        reads_body = bool(body_plans(endpoint))
+        readable = [plan for plan in endpoint.parameters if reads_body or plan.source not in BODY_SOURCES]
+        if reads_body or any(plan.source in WIRE_SOURCES for plan in readable):
+            yield 400, "The request cannot be read"
+        if endpoint.path_converters:
+            yield 404, "Not found"
+        if any(_takes_what_is_refused(other, endpoint) for other in self._siblings[shape_of(endpoint)]):
+            yield 405, "The path belongs to another endpoint"
+        if reads_body:
+            yield 413, "The body is too large"
+            yield 415, "The body has another media type"
+        if any(is_validated(endpoint, plan) for plan in readable):
+            yield 422, "The data does not fit"
+        yield from _cors_answers(endpoint)
 
     def complete(self, answer: Answer, status: int, description: str) -> None:
         """Add the framework's answer; its body is left open where an exception handler writes it."""
@@ -151,7 +174,7 @@ def responses(endpoint: EndpointPlan, schemas: Schemas, errors: Errors) -> Schem
     for descriptor in endpoint.descriptors:
         _add_declared(answers[int(descriptor.status)], descriptor, schemas)
     completed: set[int] = set()
-    for status, description in _framework_answers(endpoint):
+    for status, description in errors.answers(endpoint):
         if status not in completed:
             errors.complete(answers[status], status, description)
             completed.add(status)
@@ -187,23 +210,11 @@ def _typed_media(endpoint: EndpointPlan) -> list[str]:
     return [str(MediaType.APPLICATION_JSON)]
 
 
-def _framework_answers(endpoint: EndpointPlan) -> Iterator[tuple[int, str]]:
-    """Yield the statuses that the framework may answer with, the most specific description first."""
-    for layer in endpoint.layers:
-        yield from layer.statuses
-    reads_body = bool(body_plans(endpoint))
-    sources = {plan.source for plan in endpoint.parameters}
-    if reads_body or sources & WIRE_SOURCES:
-        yield 400, "The request cannot be read"
-    if endpoint.path_converters:
-        yield 404, "Not found"
-    if reads_body:
-        yield 413, "The body is too large"
-        yield 415, "The body has another media type"
-    readable = [plan for plan in endpoint.parameters if reads_body or plan.source not in BODY_SOURCES]
-    if any(is_validated(endpoint, plan) for plan in readable):
-        yield 422, "The data does not fit"
-    yield from _cors_answers(endpoint)
+def _takes_what_is_refused(other: EndpointPlan, endpoint: EndpointPlan) -> bool:
+    """Tell whether a value that this endpoint's rule refuses may fit the rule of another method."""
+    pairs = zip(other.path_converters.values(), endpoint.path_converters.values(), strict=True)
+    differ = any(type(one) is not type(two) or vars(one) != vars(two) for one, two in pairs)
+    return differ and other.method != endpoint.method and not other.is_socket
 
 
 def _cors_answers(endpoint: EndpointPlan) -> Iterator[tuple[int, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter
@@ -47,7 +48,7 @@ class Schemas:
         inputs = [(id_, mode, adapter) for (id_, mode), adapter in self._adapters.items() if adapter is not None]
         try:
             found, definitions = _generate(inputs)
-        except Exception:
+        except Exception:  # one of them is to blame, whatever it raised
             found, definitions = _generate([entry for entry in inputs if _is_describable(entry)])
         self._found = {(int(str(id_)), mode): schema for (id_, mode), schema in found.items()}
         self.components = dict(sorted(definitions.get("$defs", {}).items()))
@@ -96,18 +97,18 @@ def combine(schemas: list[Schema], word: Literal["allOf", "anyOf"]) -> Schema:
     return different[0] if len(different) == 1 else {word: different}
 
 
-def on_the_wire(schema: Schema, required: bool, default: Any) -> Schema:
-    """Return a parameter's schema without null, which text cannot say, and with its default."""
+def on_the_wire(schema: Schema, required: bool, default: Any = None) -> Schema:
+    """Return the schema of a value sent as text: no null, no empty list where a value must be there."""
     options = [option for option in schema.get("anyOf", ()) if option != {"type": "null"}]
     if options:
         rest = {key: value for key, value in schema.items() if key != "anyOf"}
         schema = {**rest, **(options[0] if len(options) == 1 else {"anyOf": options})}
     schema = {key: value for key, value in schema.items() if (key, value) != ("default", None)}
+    if required and schema.get("type") == "array":
+        schema.setdefault("minItems", 1)
     if not required and default is not None:
-        try:
+        with suppress(ValueError):
             schema["default"] = to_jsonable_python(default)
-        except ValueError:
-            return schema
     return schema
 
 
@@ -128,7 +129,7 @@ def _adapter(annotation: Any) -> TypeAdapter[Any] | None:
     for config in (None, ConfigDict(arbitrary_types_allowed=True)):
         try:
             return TypeAdapter(annotation, config=config)
-        except Exception:
+        except Exception:  # a type's own schema method may raise anything
             continue
     return None
 

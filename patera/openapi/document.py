@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from pydantic_core import to_jsonable_python
 
-from patera._compiler.converters import PATH_SAFE
 from patera._compiler.plan import ApplicationPlan, EndpointPlan
-from patera._compiler.rules import VARIABLE
 
+from ._paths import Paths
 from ._requests import parameters, request_body
 from ._responses import ErrorFormat, Errors, responses
 from ._schemas import Schema, Schemas
@@ -22,8 +19,6 @@ from ._schemas import Schema, Schemas
 __all__ = ["build_document"]
 
 OPEN_API_VERSION = "3.1.0"
-
-REPEATED_SLASHES = re.compile("//+")
 
 
 def build_document(
@@ -53,7 +48,7 @@ def build_document(
     endpoints = [endpoint for endpoint in plan.endpoints if endpoint.in_schema and not endpoint.is_socket]
     schemas = _collect(endpoints)
     operations = _Operations(schemas, Errors(plan, schemas, error_format))
-    paths = _Paths(path_prefix)
+    paths = Paths(path_prefix)
     for endpoint in endpoints:
         item, names = paths.place(endpoint)
         item[endpoint.method.lower()] = operations.describe(endpoint, names)
@@ -83,52 +78,6 @@ def _collect(endpoints: Iterable[EndpointPlan]) -> Schemas:
             schemas.add(descriptor.body, "serialization")
     schemas.generate()
     return schemas
-
-
-class _Paths:
-    """The path items of a document.
-
-    Two rules whose paths differ in the names of variables only are one path in OpenAPI, and get the
-    names of the first; if both have the same method, the later one is shown under a name of its own.
-    """
-
-    def __init__(self, prefix: str) -> None:
-        self.items: dict[str, Schema] = {}
-        self._prefix = prefix.rstrip("/")
-        self._by_shape: dict[str, list[tuple[tuple[str, ...], Schema]]] = {}
-
-    def place(self, endpoint: EndpointPlan) -> tuple[Schema, dict[str, str]]:
-        """Return the path item for an endpoint, and the document's names of its variables."""
-        texts, names = _split_rule(endpoint.rule)
-        known = self._by_shape.setdefault("{}".join(texts), [])
-        for shown, item in known:
-            if endpoint.method.lower() not in item:
-                return item, dict(zip(names, shown, strict=True))
-        shown, path = self._new_path(texts, names)
-        item = self.items[path] = {}
-        known.append((shown, item))
-        return item, dict(zip(names, shown, strict=True))
-
-    def _new_path(self, texts: list[str], names: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
-        for number in itertools.count(1):
-            shown = names if number == 1 else (*names[:-1], f"{names[-1]}_{number}")
-            path = self._prefix + texts[0] + "".join(f"{{{n}}}{text}" for n, text in zip(shown, texts[1:], strict=True))
-            if path not in self.items:
-                break
-        return shown, path
-
-
-def _split_rule(rule: str) -> tuple[list[str], tuple[str, ...]]:
-    """Split `/users/<int:id>/posts` into the texts `/users/` and `/posts` and the name `id`."""
-    names: list[str] = []
-    texts: list[str] = []
-    end = 0
-    for variable in VARIABLE.finditer(rule):
-        names.append(variable["name"])
-        texts.append(rule[end : variable.start()])
-        end = variable.end()
-    texts.append(rule[end:])
-    return [quote(REPEATED_SLASHES.sub("/", text), safe=PATH_SAFE) for text in texts], tuple(names)
 
 
 class _Operations:
