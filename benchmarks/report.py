@@ -22,6 +22,12 @@ def limit(found: Spread, target: float) -> str:
     return f"{target:.2f}" if found.median <= target else f"{target:.2f} MISSED"
 
 
+def duration(microseconds: Spread) -> str:
+    """A median with its unit."""
+    median = microseconds.median
+    return f"{median:.2f} us" if median < 1_000 else f"{median / 1_000:.1f} ms"
+
+
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
     """A Markdown table, its columns as wide as their widest cell."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]

@@ -14,7 +14,7 @@ from benchmarks.apps import patera_app
 from benchmarks.cases import resource_case
 from benchmarks.clock import Sampler, cpu_microseconds, ratio, spread, take_turns
 from benchmarks.driver import checked_sampler
-from benchmarks.report import limit
+from benchmarks.report import duration, limit
 
 CONTROLLERS = 1_000
 IMPORT = """
@@ -32,7 +32,7 @@ def row_of(name: str, rounds: int) -> tuple[str, ...]:
     times = measure(name, rounds)
     patera, other = times.values()
     found = ratio(patera, other)
-    cells = [f"{label}: {spread(values)} us" for label, values in times.items()]
+    cells = [f"{label}: {duration(spread(values))}" for label, values in times.items()]
     return (name, *cells, str(found), limit(found, target))
 
 

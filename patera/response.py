@@ -20,7 +20,7 @@ from ._context import current_request, find_application
 from ._cookies import format_cookie
 from ._streams import FileBody, ServerSentEvent, StreamBody, StreamContent, encode_events, encode_lines
 from ._types import Message, RawHeader, Receive, Scope, Send
-from .http import HttpStatus, MediaType
+from .http import HttpStatus
 
 if TYPE_CHECKING:
     from .request import Request
@@ -43,10 +43,12 @@ class _Unset:
 
 UNSET: Final = _Unset()
 
-JSON_TYPE: Final = b"application/json"
-TEXT_TYPE: Final = b"text/plain; charset=utf-8"
-HTML_TYPE: Final = b"text/html; charset=utf-8"
-BINARY_TYPE: Final = b"application/octet-stream"
+JSON_TYPE: Final = (b"content-type", b"application/json")
+TEXT_TYPE: Final = (b"content-type", b"text/plain; charset=utf-8")
+HTML_TYPE: Final = (b"content-type", b"text/html; charset=utf-8")
+BINARY_TYPE: Final = (b"content-type", b"application/octet-stream")
+NDJSON_TYPE: Final = (b"content-type", b"application/x-ndjson")
+EVENTS_TYPE: Final = (b"content-type", b"text/event-stream; charset=utf-8")
 
 BODILESS: Final = frozenset((204, 304))
 
@@ -132,11 +134,10 @@ class Response(StarletteResponse, Generic[T]):
     background = None
     _status: int | None = None
     _data: Any = UNSET
-    _default_type: bytes | None = None
+    _default_type: RawHeader | None = None
     _added_type: RawHeader | None = None
     _template: tuple[str, Mapping[str, Any] | None, bool] | None = None
     _stream: StreamBody | FileBody | None = None
-    _is_filled: bool = False
     #: False while something is set that no body was made of yet.
     _is_shaped: bool = True
 
@@ -184,7 +185,7 @@ class Response(StarletteResponse, Generic[T]):
         explicit = self.headers.get("content-type")
         if explicit is not None or self._default_type is None:
             return explicit
-        return self._default_type.decode("latin-1")
+        return self._default_type[1].decode("latin-1")
 
     @property
     def is_streaming(self) -> bool:
@@ -325,7 +326,7 @@ class Response(StarletteResponse, Generic[T]):
 
     def ndjson(self, items: Iterable[Any] | AsyncIterable[Any]) -> Self:
         """Send items as newline-delimited JSON, one line each."""
-        return self._fill_stream(StreamBody(encode_lines(items)), b"application/x-ndjson")
+        return self._fill_stream(StreamBody(encode_lines(items)), NDJSON_TYPE)
 
     def sse(self, events: Iterable[Any] | AsyncIterable[Any]) -> Self:
         """Send server-sent events (WHATWG HTML, section 9.2).
@@ -335,7 +336,7 @@ class Response(StarletteResponse, Generic[T]):
         """
         self._set_raw(b"cache-control", b"no-cache")
         self._set_raw(b"x-accel-buffering", b"no")
-        return self._fill_stream(StreamBody(encode_events(events)), b"text/event-stream; charset=utf-8")
+        return self._fill_stream(StreamBody(encode_events(events)), EVENTS_TYPE)
 
     def set_header(self, key: str, value: str) -> Self:
         """Set a header, replacing one of the same name.
@@ -462,20 +463,18 @@ class Response(StarletteResponse, Generic[T]):
         render = request.app.templates.render_string_sync if is_source else request.app.templates.render_sync
         self._finish_template(render(source, dict(context or {}), request))
 
-    def shape(self, encode: Callable[[Any], bytes] = dump_json, declared_type: bytes | None = None) -> None:
+    def shape(self, encode: Callable[[Any], bytes] = dump_json, declared_type: RawHeader | None = None) -> None:
         """Make the body out of what was set.
 
         Args:
             encode: Turns the value that `json()` was given into bytes.
-            declared_type: Content type that takes the place of the body's own.
+            declared_type: Content type header that takes the place of the body's own.
         """
         data, own_type = self._data, self._default_type
-        if data is not UNSET:
-            if own_type is JSON_TYPE:
-                self.body = encode(data)
-            else:
-                self.body = data.encode() if isinstance(data, str) else bytes(data)
-            self._data = UNSET
+        if own_type is JSON_TYPE:
+            self.body = encode(data)
+        elif data is not UNSET:
+            self.body = data.encode() if isinstance(data, str) else bytes(data)
         if own_type is not None:
             self._add_type(declared_type or own_type)
         self._is_shaped = True
@@ -511,13 +510,16 @@ class Response(StarletteResponse, Generic[T]):
         is_empty = status < 200 or status in BODILESS or scope.get("method") == "HEAD"
         await send({"type": "http.response.body", "body": b"" if is_empty else self.body})
 
-    def _fill(self, data: Any, default_type: bytes | None) -> Self:
+    @property
+    def _is_filled(self) -> bool:
+        return self._data is not UNSET
+
+    def _fill(self, data: Any, default_type: RawHeader | None) -> Self:
         self._data = data
         self._default_type = default_type
-        self._template = None
-        self._stream = None
-        self._is_filled = True
         self._is_shaped = False
+        if self._template is not None or self._stream is not None:
+            self._template = self._stream = None
         return self
 
     def _fill_template(self, source: str, context: Mapping[str, Any] | None, *, is_source: bool) -> Self:
@@ -525,7 +527,7 @@ class Response(StarletteResponse, Generic[T]):
         self._template = (source, context, is_source)
         return self
 
-    def _fill_stream(self, stream: StreamBody | FileBody, default_type: bytes | None) -> Self:
+    def _fill_stream(self, stream: StreamBody | FileBody, default_type: RawHeader | None) -> Self:
         self._fill(b"", default_type)
         self._stream = stream
         return self
@@ -534,7 +536,7 @@ class Response(StarletteResponse, Generic[T]):
         self._template = None
         self._data = rendered
 
-    def _add_type(self, content_type: bytes) -> None:
+    def _add_type(self, content_type: RawHeader) -> None:
         """Add the body's content type unless one was set; one that was added before makes room."""
         headers = self.raw_headers
         if headers:
@@ -543,8 +545,8 @@ class Response(StarletteResponse, Generic[T]):
             for name, _ in headers:
                 if name == b"content-type":
                     return
-        self._added_type = (b"content-type", content_type)
-        headers.append(self._added_type)
+        self._added_type = content_type
+        headers.append(content_type)
 
     def _set_raw(self, name: bytes, value: bytes) -> None:
         self.raw_headers[:] = [header for header in self.raw_headers if header[0] != name]
@@ -654,8 +656,7 @@ def is_safe_redirect(target: str, host: str | None = None) -> bool:
     return target.startswith("/") and not target.startswith("//")
 
 
-def media_type_bytes(media_type: str) -> bytes:
-    """Return a content type for a media type: text gets its charset."""
-    if media_type.startswith("text/") and "charset=" not in media_type:
-        media_type += "; charset=utf-8"
-    return str(MediaType(media_type) if media_type in MediaType.__members__.values() else media_type).encode("latin-1")
+def content_type_header(media_type: str) -> RawHeader:
+    """Return the content type header of a media type: text gets its charset."""
+    is_text = media_type.startswith("text/") and "charset=" not in media_type
+    return b"content-type", (f"{media_type}; charset=utf-8" if is_text else str(media_type)).encode("latin-1")

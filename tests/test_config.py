@@ -4,10 +4,10 @@ import os
 import threading
 from pathlib import Path
 from types import new_class
-from typing import Any, cast
+from typing import Annotated, Any, Literal, NewType, TypeVar, cast
 
 import pytest
-from pydantic import AliasChoices, BaseModel, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AliasChoices, BaseModel, Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from patera.config import (
@@ -20,6 +20,8 @@ from patera.config import (
     unknown_variables,
 )
 from patera.exceptions import ConfigurationError, Mistake
+
+T = TypeVar("T")
 
 
 class Config(BaseConfig):
@@ -382,6 +384,33 @@ class TestVariables:
         monkeypatch.setenv("FOLDER", "/tmp")
         config = Own()
         assert (config.LIMIT, config.FOLDER, config.bare_overrides) == (2, Path("/tmp"), [])
+
+    @pytest.mark.parametrize(
+        ("annotation", "value"),
+        [
+            (NewType("Size", int), 2),
+            (Annotated[int, Field(gt=0)] | None, 2),
+            (Annotated[str, Field()] | int, "2"),
+            (Literal["2"] | None, "2"),
+            (SecretStr | None, SecretStr("2")),
+        ],
+    )
+    def test_bare_variable_of_scalar_type_is_read(
+        self, monkeypatch: pytest.MonkeyPatch, annotation: Any, value: object
+    ) -> None:
+        own = declared(__annotations__={"LIMIT": annotation}, LIMIT=None)
+        monkeypatch.setenv("LIMIT", "2")
+        assert own().as_dict()["LIMIT"] == value
+
+    @pytest.mark.parametrize("annotation", [list[int] | None, dict[str, int] | str | None, type[int] | None, T | None])
+    def test_bare_variable_of_other_type_is_not_read(self, monkeypatch: pytest.MonkeyPatch, annotation: Any) -> None:
+        own = declared(__annotations__={"LIMIT": annotation}, LIMIT=None)
+        monkeypatch.setenv("LIMIT", "2")
+        config = own()
+        assert config.as_dict()["LIMIT"] is None
+        assert config.ignored_variables == [
+            ("LIMIT", "LIMIT takes more than one value: only its prefixed variable is read")
+        ]
 
     def test_bare_variable_that_does_not_fit_is_ignored_with_reason(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DEBUG", "*")

@@ -55,7 +55,7 @@ def test_load_attribute_returns_what_string_names(write: Write) -> None:
 
 def test_load_attribute_that_fails_raises_from_inner_error(write: Write) -> None:
     write({"web": "1 / 0"})
-    with pytest.raises(ConfigurationError, match="PAT033 REQUEST_CLASS: 'imported_app.web:Req'") as caught:
+    with pytest.raises(ConfigurationError, match=r"PAT033 REQUEST_CLASS: 'imported_app\.web:Req'") as caught:
         load_attribute(f"{PACKAGE}.web:Req", kind="REQUEST_CLASS")
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
@@ -269,8 +269,9 @@ db = object()
 class Api: ...
 loaded = None
 if __name__ == "__main__":
-    wanted = [ImportString("script_app:db", "EXTENSIONS", None, "either"), ImportString("script_app:Api", "CONTROLLERS")]
-    loaded = load_all(wanted, application_module=__name__)
+    extension = ImportString("script_app:db", "EXTENSIONS", None, "either")
+    controller = ImportString("script_app:Api", "CONTROLLERS")
+    loaded = load_all([extension, controller], application_module=__name__)
 """
 
 

@@ -4,15 +4,19 @@ import enum
 import json
 import re
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from html.parser import HTMLParser
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
 from openapi_spec_validator import validate
 from pydantic import BaseModel, Field
+from schemathesis.checks import CHECKS
+from schemathesis.core.result import Ok
 
-from patera import MediaType, Patera, Request, Response
+from patera import MediaType, Patera, Request, Response, abort
 from patera.controller import (
     Controller,
     Cookie,
@@ -64,6 +68,11 @@ class Extra(BaseModel):
     note: str = ""
 
 
+class Lists(BaseModel):
+    names: list[str]
+    notes: list[str] = []
+
+
 class Page(BaseModel):
     page: int = Field(1, ge=1)
     tags: list[str] = []
@@ -85,6 +94,25 @@ class Odd:
 
 class Broken(BaseModel):
     value: Annotated[int, Field(json_schema_extra=lambda schema: schema["missing"])]
+
+
+class Refusing:
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        raise RuntimeError("no schema")
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"]
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"]
+
+
+class Injecting(Layer):
+    def injects(self, app: Patera) -> Sequence[str]:
+        return ("session",)
 
 
 class Login(Layer):
@@ -370,6 +398,15 @@ class TestPaths:
 
         assert parameter(await specs(make_app, Greedy), "get", "/v/{rest}", "rest")["x-greedy-path"] is True
 
+    async def test_variable_taken_with_all_others_is_there(self, make_app: MakeApp) -> None:
+        @path("/v")
+        class Generic(Controller):
+            @get("/<int:x>")
+            async def show(self, req: Request, **values: Any) -> Response:
+                return req.res
+
+        assert parameter(await specs(make_app, Generic), "get", "/v/{x}", "x")["schema"]["type"] == "integer"
+
     async def test_variable_validated_has_its_rules_and_422(self, make_app: MakeApp) -> None:
         @path("/v")
         class Validated(Controller):
@@ -438,6 +475,24 @@ class TestParameters:
         assert (await self.found(make_app, "tags"))["schema"]["type"] == "array"
         assert (await self.found(make_app, "color"))["schema"] == ref("Color")
 
+    async def test_parameter_model_optional_keeps_defaults_of_fields(self, make_app: MakeApp) -> None:
+        @path("/x")
+        class Paged(Controller):
+            @get("/")
+            async def show(self, req: Request, page: Annotated[Page, Query()] = Page(page=2)) -> Response:  # noqa: B008
+                return req.res
+
+        assert parameter(await specs(make_app, Paged), "get", "/x/", "page")["schema"]["default"] == 1
+
+    async def test_parameter_list_required_has_a_value(self, make_app: MakeApp) -> None:
+        @path("/x")
+        class Listed(Controller):
+            @get("/")
+            async def show(self, req: Request, ids: list[int]) -> Response:
+                return req.res
+
+        assert parameter(await specs(make_app, Listed), "get", "/x/", "ids")["schema"]["minItems"] == 1
+
     async def test_parameter_model_is_no_component(self, make_app: MakeApp) -> None:
         assert "Page" not in (await specs(make_app, Sources))["components"]["schemas"]
 
@@ -449,6 +504,16 @@ class TestParameters:
                 return req.res
 
         assert parameter(await specs(make_app, Endless), "get", "/x/", "word")["schema"] == {"type": "string"}
+
+    async def test_parameter_injected_is_left_out(self, make_app: MakeApp) -> None:
+        @path("/x")
+        class Stored(Controller):
+            @get("/")
+            @Injecting()
+            async def show(self, req: Request, session: Any) -> Response:
+                return req.res
+
+        assert "parameters" not in operation(await specs(make_app, Stored), "get", "/x/")
 
     async def test_parameters_validated_document_400_and_422(self, make_app: MakeApp) -> None:
         assert statuses(await specs(make_app, Sources), "get", "/q/") == ["200", "400", "422"]
@@ -483,6 +548,25 @@ class Bodies(Controller):
 
     @post("/optional")
     async def optional(self, req: Request, item: Item | None = None) -> Response:
+        return req.res
+
+    @post("/alone")
+    @consumes(MediaType.APPLICATION_X_WWW_FORM_URLENCODED)
+    async def alone(self, req: Request, extra: Extra) -> Response:
+        return req.res
+
+    @post("/lists")
+    @consumes(MediaType.MULTIPART_FORM_DATA)
+    async def lists(self, req: Request, lists: Lists) -> Response:
+        return req.res
+
+    @post("/twice")
+    async def twice(self, req: Request, one: Extra, other: Extra) -> Response:
+        return req.res
+
+    @post("/ignored")
+    @consumes(MediaType.NO_CONTENT)
+    async def ignored(self, req: Request, extra: Extra | None = None) -> Response:
         return req.res
 
     @post("/tree")
@@ -525,7 +609,7 @@ class TestBodies:
         assert list(operation(document, "post", "/b/files")["requestBody"]["content"]) == ["multipart/form-data"]
         assert body_schema(document, "post", "/b/files", "multipart/form-data")["properties"] == {
             "one": binary,
-            "more": {"type": "array", "items": binary},
+            "more": {"type": "array", "items": binary, "minItems": 1},
         }
 
     async def test_body_of_form_model_and_field_is_both(self, make_app: MakeApp) -> None:
@@ -545,6 +629,23 @@ class TestBodies:
 
     async def test_body_raw_cannot_fail_validation(self, make_app: MakeApp) -> None:
         assert statuses(await specs(make_app, Bodies), "post", "/b/csv") == ["200", "400", "413", "415"]
+
+    async def test_body_of_form_model_alone_is_its_component(self, make_app: MakeApp) -> None:
+        document = await specs(make_app, Bodies)
+        assert body_schema(document, "post", "/b/alone", "application/x-www-form-urlencoded") == ref("Extra")
+
+    async def test_body_of_form_model_has_a_value_for_each_required_list(self, make_app: MakeApp) -> None:
+        document = await specs(make_app, Bodies)
+        assert body_schema(document, "post", "/b/lists", "multipart/form-data") == {
+            "allOf": [ref("Lists"), {"properties": {"names": {"minItems": 1}}}]
+        }
+
+    async def test_body_of_one_model_twice_is_named_once(self, make_app: MakeApp) -> None:
+        assert body_schema(await specs(make_app, Bodies), "post", "/b/twice") == ref("Extra")
+
+    async def test_body_ignored_is_left_out(self, make_app: MakeApp) -> None:
+        found = operation(await specs(make_app, Bodies), "post", "/b/ignored")
+        assert ("requestBody" in found, list(found["responses"])) == (False, ["200"])
 
     async def test_body_optional_is_not_required(self, make_app: MakeApp) -> None:
         assert operation(await specs(make_app, Bodies), "post", "/b/optional")["requestBody"]["required"] is False
@@ -588,6 +689,33 @@ class TestAnswers:
         document = await specs(make_app, Media)
         assert answer(document, "get", "/x/html", 200)["content"] == {"text/html": {"schema": {"type": "string"}}}
         assert answer(document, "get", "/x/png", 200)["content"] == {"image/png": {}}
+
+    async def test_success_of_text_and_bytes_has_their_media_types(self, make_app: MakeApp) -> None:
+        @path("/x")
+        class Raw(Controller):
+            @get("/text")
+            async def text(self, req: Request) -> Response[str]:
+                return req.res.text("x")
+
+            @get("/bytes")
+            async def data(self, req: Request) -> Response[bytes]:
+                return req.res.send_file(b"x")
+
+        document = await specs(make_app, Raw)
+        assert list(answer(document, "get", "/x/text", 200)["content"]) == ["text/plain", JSON]
+        assert list(answer(document, "get", "/x/bytes", 200)["content"]) == ["application/octet-stream"]
+
+    async def test_success_of_tagged_union_keeps_its_members(self, make_app: MakeApp) -> None:
+        @path("/x")
+        class Pets(Controller):
+            @get("/")
+            async def show(self, req: Request) -> Response[Annotated[Cat | Dog, Field(discriminator="kind")]]:
+                return req.res.json({})
+
+        document = await specs(make_app, Pets)
+        schema = answer(document, "get", "/x/", 200)["content"][JSON]["schema"]
+        assert schema["discriminator"]["mapping"] == {name: ref(name.title())["$ref"] for name in ("cat", "dog")}
+        assert set(document["components"]["schemas"]) == {"Cat", "Dog"}
 
     async def test_success_of_input_and_output_may_differ(self, make_app: MakeApp) -> None:
         class Stamp(BaseModel):
@@ -686,16 +814,38 @@ class TestAnswers:
             ["200"],
         )
 
+    async def test_value_refused_here_but_taken_by_another_method_is_405(self, make_app: MakeApp) -> None:
+        document = await specs(make_app, Items)
+        assert answer(document, "get", "/items/{item_id}", 405)["description"] == "The path belongs to another endpoint"
+        assert "405" not in statuses(document, "get", "/items/")
+
+    async def test_value_refused_by_all_methods_is_no_405(self, make_app: MakeApp) -> None:
+        @path("/x")
+        class Alike(Controller):
+            @get("/<int:key>")
+            async def show(self, req: Request, key: int) -> Response:
+                return req.res
+
+            @delete("/<int:key>")
+            async def remove(self, req: Request, key: int) -> Response:
+                return req.res
+
+        assert statuses(await specs(make_app, Alike), "get", "/x/{key}") == ["200", "404"]
+
     async def test_type_unknown_to_pydantic_is_any_value(self, make_app: MakeApp) -> None:
         @path("/x")
         class Odds(Controller):
             @get("/")
-            @open_api_docs(Descriptor(418, body=Odd), Descriptor(409, body=Broken))  # type: ignore[arg-type]
+            @open_api_docs(
+                Descriptor(418, body=Odd),  # type: ignore[arg-type]
+                Descriptor(409, body=Broken),
+                Descriptor(410, body=Refusing),  # type: ignore[arg-type]
+            )
             async def show(self, req: Request) -> Response:
                 return req.res
 
         document = await specs(make_app, Odds)
-        for status, name in ((418, "Odd"), (409, "Broken")):
+        for status, name in ((418, "Odd"), (409, "Broken"), (410, "Refusing")):
             schema = answer(document, "get", "/x/", status)["content"][JSON]["schema"]
             assert schema == {"description": f"Any value ({name} has no JSON schema)"}
 
@@ -742,6 +892,20 @@ class TestSecurity:
         document = await specs(make_app, Guarded)
         assert operation(document, "get", "/x/")["security"] == [{"bearer": []}, {"cookie": []}]
         assert statuses(document, "get", "/x/") == ["200", "401", "403"]
+
+    async def test_status_of_guard_and_cors_is_described_once(self, make_app: MakeApp) -> None:
+        @path("/x")
+        class Guarded(Controller):
+            @get("/")
+            @cors(allow_origins=["https://a.example"])
+            @Roles()
+            async def show(self, req: Request) -> Response:
+                return req.res
+
+        assert answer(await specs(make_app, Guarded), "get", "/x/", 403) == {
+            "description": "Missing role",
+            "content": {JSON: {"schema": ref("Error")}},
+        }
 
     async def test_guards_of_different_schemes_ask_for_both(self, make_app: MakeApp) -> None:
         @path("/x")
@@ -841,6 +1005,61 @@ class TestController:
         application = make_app()
         urls = [application.url_for(f"OpenAPIController.{name}") for name in ("docs", "specs")]
         assert urls == ["/openapi/docs", "/openapi/specs.json"]
+
+
+def test_document_is_what_the_application_does(make_app: MakeApp) -> None:
+    """Schemathesis finds no undocumented status, media type or body; Pydantic takes more than its schema says."""
+
+    @path("/real")
+    class Real(Items):
+        @get("/search/<word>/<uuid:key>/<float:price>")
+        async def search(self, req: Request, word: str, key: uuid.UUID, price: float) -> Response[dict[str, str]]:
+            return req.res.json({"word": word})
+
+        @get("/filter")
+        async def filter(
+            self,
+            req: Request,
+            page: Annotated[Page, Query()],
+            ids: list[int],
+            x_key: Annotated[str, Header()] = "",
+            look: Annotated[Color, Cookie()] = Color.RED,
+        ) -> Response[list[int]]:
+            return req.res.json(ids)
+
+        @get("/item/<int(min=1, max=9):item_id>")
+        @open_api_docs(Descriptor(404, "No such item"))
+        async def show(self, req: Request, item_id: int) -> Response[Item]:
+            return req.res.json({"itemTitle": "x"}) if item_id < 5 else abort(404)
+
+        @post("/form")
+        async def form(
+            self, req: Request, name: Annotated[str, Form()], age: Annotated[int | None, Form()] = None
+        ) -> Response[dict[str, str]]:
+            return req.res.json({"name": name})
+
+        @post("/files")
+        async def files(self, req: Request, one: UploadedFile, more: list[UploadedFile]) -> Response[int]:
+            return req.res.json(one.size + len(more))
+
+        @post("/csv")
+        @consumes(MediaType.TEXT_CSV)
+        @produces(MediaType.TEXT_CSV)
+        async def csv(self, req: Request, rows: str) -> Response:
+            return req.res.text(rows)
+
+    schema = schemathesis.openapi.from_asgi("/openapi/specs.json", make_app(Real))
+    excluded = CHECKS.get_by_names(["negative_data_rejection"])
+    operations = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
+    assert len(operations) == 10
+    for operation in operations:
+
+        @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @given(case=operation.as_strategy())
+        def check(case: Any) -> None:
+            case.call_and_validate(excluded_checks=excluded)
+
+        check()
 
 
 HOSTILE = "</script></title><script>alert(1)</script>\"'><img src=x onerror=alert(1)>"

@@ -227,6 +227,13 @@ async def test_context_method_may_take_the_request(application: Patera, client: 
     assert (await (await client(application)).get("/pages/a.html")).text == "/pages/a.html"
 
 
+async def test_context_method_is_called_for_each_template(application: Patera) -> None:
+    numbers = iter(range(9))
+    application.add_global_context_method(lambda: {"number": next(numbers)})
+    rendered = [await application.templates.render_string("{{ number }}") for _ in range(2)]
+    assert rendered == ["0", "1"]
+
+
 async def test_context_method_without_dict_is_named(application: Patera) -> None:
     def menu() -> Any:
         return ["home"]
@@ -288,6 +295,11 @@ async def test_templates_dir_absolute_is_taken_as_it_is(make_app: MakeApp, tmp_p
     (tmp_path / "views" / "a.html").write_text("absolute")
     application = make_app(TEMPLATES_DIR=str(tmp_path / "views"))
     assert await application.templates.render("a.html") == "absolute"
+
+
+def test_environment_lists_templates_of_all_folders(application: Patera, write: Write) -> None:
+    write("users/show.html", "")
+    assert application.jinja_environment.list_templates() == ["users/show.html"]
 
 
 async def test_filter_set_on_environment_holds_for_strings_too(application: Patera) -> None:

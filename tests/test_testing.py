@@ -1,4 +1,4 @@
-"""The test client: life cycle, requests, websockets; any ASGI application will do."""
+"""The test client: life cycle, requests and websockets of any ASGI application; commands, overrides of Patera's."""
 
 from __future__ import annotations
 
@@ -17,10 +17,16 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 import patera.testing
+from patera import BaseExtension, Patera, on_startup
+from patera._context import running_applications
+from patera.cli import CLIController, command
+from patera.controller import Controller, get, socket
+from patera.exceptions import MissingConfiguration
 from patera.testing import PateraTestClient, PyJoltTestClient, WebSocketClosed, WebSocketRejected
 
 Socket = Callable[[WebSocket], Awaitable[None]]
 Lifespan = Callable[[Any], Any]
+MakeApp = Callable[..., Patera]
 
 
 class OurError(Exception):
@@ -441,6 +447,20 @@ async def test_websocket_refused_with_a_response_has_its_status_and_body() -> No
     assert (rejected.value.status_code, rejected.value.body) == (401, b'{"status":"error"}')
 
 
+@pytest.mark.parametrize("ends", [True, False])
+async def test_websocket_refused_with_a_response_in_parts_has_the_whole_body(ends: bool) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.http.response.start", "status": 404, "headers": []})
+        await send({"type": "websocket.http.response.body", "body": b"not ", "more_body": True})
+        await send({"type": "websocket.http.response.body", "body": b"here", "more_body": not ends})
+
+    client = PateraTestClient(app)
+    with pytest.raises(WebSocketRejected) as rejected:
+        await client.websocket("/ws").__aenter__()
+    await client.close()
+    assert (rejected.value.status_code, rejected.value.body) == (404, b"not here")
+
+
 async def test_websocket_without_route_is_refused() -> None:
     async with PateraTestClient(make_socket_app(echo_socket)) as client:
         with pytest.raises(WebSocketRejected):
@@ -583,3 +603,201 @@ async def test_websocket_application_that_never_answers_the_handshake_is_cancell
         await client.websocket("/ws", timeout=0.1).__aenter__()
     await client.close()
     assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("websocket ")]
+
+
+# Patera applications
+
+
+class Clock(BaseExtension):
+    """Tells the time that is its state, and counts how often it was stopped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stops = 0
+
+    def init_app(self, app: Patera) -> str:
+        return "noon"
+
+    async def shutdown(self, app: Patera) -> None:
+        self.stops += 1
+
+
+clock = Clock()
+
+
+class Api(Controller):
+    @get("/time")
+    async def time(self, req: Any) -> dict[str, Any]:
+        return {"time": clock.state, "page_size": self.app.get_conf("PAGE_SIZE")}
+
+    @socket("/ws")
+    async def echo(self, req: Any) -> None:
+        await req.accept()
+        async for text in req.iter_text():
+            await req.send_text(text)
+
+    @socket("/broken")
+    async def broken(self, req: Any) -> None:
+        await req.accept()
+        raise OurError("broken")
+
+
+class Commands(CLIController):
+    @command("greet")
+    async def greet(self, name: str, greeting: str = "Hello", loud: bool = False) -> str:
+        text = f"{greeting}, {name}!"
+        print(text.upper() if loud else text)  # noqa: T201 - what commands do
+        return text
+
+    @command("time")
+    def time(self) -> str:
+        return str(clock.state)
+
+    @command("loop")
+    async def loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    @command("fail")
+    def fail(self) -> None:
+        raise OurError("broken")
+
+    @command("leave")
+    def leave(self, word: str = "") -> None:
+        raise SystemExit(word or None)
+
+
+@pytest.fixture
+def application(make_app: MakeApp) -> Patera:
+    return make_app(Api, EXTENSIONS=[clock], CLI_CONTROLLERS=[Commands], PAGE_SIZE=20)
+
+
+async def test_patera_application_is_running_inside_the_block(application: Patera) -> None:
+    async with PateraTestClient(application) as client:
+        assert running_applications == [application]
+        assert (await client.get("/time")).json() == {"time": "noon", "page_size": 20}
+    assert running_applications == []
+
+
+async def test_patera_failing_startup_raises_with_the_message_of_the_step(application: Patera) -> None:
+    class Application(type(application)):  # type: ignore[misc]
+        @on_startup
+        async def connect(self) -> None:
+            raise OurError("no database")
+
+    with pytest.raises(RuntimeError, match="OurError: no database") as caught:
+        await PateraTestClient(Application()).__aenter__()
+    assert isinstance(caught.value.__cause__, OurError)
+
+
+async def test_patera_build_mistake_is_raised_on_entering(make_app: MakeApp) -> None:
+    class Broken(Controller):
+        @get("/<unknown:x>")
+        async def show(self, req: Any, x: Any) -> None: ...
+
+    with pytest.raises(Exception, match=r"Broken\.show"):
+        await PateraTestClient(make_app(Broken)).__aenter__()
+
+
+async def test_patera_websocket_echoes(application: Patera) -> None:
+    async with PateraTestClient(application) as client, client.websocket("/ws") as ws:
+        await ws.send_text("hello")
+        assert await ws.receive_text() == "hello"
+
+
+async def test_patera_websocket_unhandled_error_closes_with_1011_and_is_raised(application: Patera) -> None:
+    async with PateraTestClient(application) as client:
+        with pytest.raises(OurError):
+            async with client.websocket("/broken") as ws:
+                assert (await ws.receive())["code"] == 1011
+
+
+async def test_close_without_block_closes_what_extensions_opened(application: Patera) -> None:
+    stops = clock.stops
+    client = PateraTestClient(application)
+    await client.get("/time")
+    await client.close()
+    await client.close()
+    assert clock.stops == stops + 1
+
+
+async def test_close_of_second_client_leaves_the_running_application_alone(application: Patera) -> None:
+    async with PateraTestClient(application):
+        stops = clock.stops
+        await PateraTestClient(application, lifespan=False).close()
+        assert clock.stops == stops
+
+
+async def test_cli_positions_and_names_give_the_result(application: Patera) -> None:
+    async with PateraTestClient(application) as client:
+        result = await client.cli("greet", "Alice", greeting="Good day", loud=True)
+    assert (result.exit_code, result.output, result.errors) == (0, "GOOD DAY, ALICE!\n", "")
+    assert result.value == "Good day, Alice!"
+
+
+async def test_cli_false_is_a_flag_too(application: Patera) -> None:
+    async with PateraTestClient(application) as client:
+        assert (await client.cli("greet", "Alice", loud=False)).output == "Hello, Alice!\n"
+
+
+async def test_cli_runs_in_the_loop_of_the_test(application: Patera) -> None:
+    async with PateraTestClient(application) as client:
+        assert (await client.cli("loop")).value is asyncio.get_running_loop()
+
+
+async def test_cli_command_finds_the_application_of_its_extensions(application: Patera, make_app: MakeApp) -> None:
+    async with PateraTestClient(make_app(EXTENSIONS=[clock])), PateraTestClient(application) as client:
+        assert (await client.cli("time")).value == "noon"
+
+
+async def test_cli_failing_command_has_exit_code_and_error(application: Patera) -> None:
+    async with PateraTestClient(application) as client:
+        result = await client.cli("fail")
+    assert (result.exit_code, result.errors) == (1, "Error: OurError: broken (--debug shows the traceback)\n")
+
+
+async def test_cli_wrong_words_end_with_2(application: Patera) -> None:
+    async with PateraTestClient(application) as client:
+        result = await client.cli("greet")
+    assert result.exit_code == 2
+    assert "Missing argument 'NAME'" in result.errors
+
+
+@pytest.mark.parametrize(("words", "code", "errors"), [([], 0, ""), (["no disk"], 1, "no disk\n")])
+async def test_cli_system_exit_means_what_it_means_to_python(
+    application: Patera, words: list[str], code: int, errors: str
+) -> None:
+    async with PateraTestClient(application) as client:
+        result = await client.cli("leave", *words)
+    assert (result.exit_code, result.errors) == (code, errors)
+
+
+async def test_override_extension_state_is_replaced_inside_the_block(application: Patera) -> None:
+    async with PateraTestClient(application) as client:
+        with client.override(clock, "midnight"):
+            assert (await client.get("/time")).json()["time"] == "midnight"
+        assert (await client.get("/time")).json()["time"] == "noon"
+
+
+async def test_override_config_value_is_replaced_inside_the_block(application: Patera) -> None:
+    async with PateraTestClient(application) as client:
+        with client.override(config={"PAGE_SIZE": 2}):
+            assert (await client.get("/time")).json()["page_size"] == 2
+        assert (await client.get("/time")).json()["page_size"] == 20
+
+
+def test_override_is_undone_when_the_block_fails(application: Patera) -> None:
+    client = PateraTestClient(application)
+    with pytest.raises(LookupError), client.override(clock, "midnight", config={"PAGE_SIZE": 2}):
+        raise LookupError
+    assert (application.extension_states[clock], application.configs["PAGE_SIZE"]) == ("noon", 20)
+
+
+def test_override_unknown_config_value_names_the_closest(application: Patera) -> None:
+    client = PateraTestClient(application)
+    with pytest.raises(MissingConfiguration, match="Did you mean 'PAGE_SIZE'"), client.override(config={"PAGE_SIZ": 2}):
+        pass
+
+
+def test_override_extension_of_another_application_is_refused(application: Patera) -> None:
+    with pytest.raises(KeyError), PateraTestClient(application).override(Clock(), "midnight"):
+        pass

@@ -41,7 +41,7 @@ class RequestIds:
 
     def new(self) -> str:
         """Return an id that no other request of this or another process has."""
-        return f"{self._prefix}{self._next():012x}"
+        return f"{self._prefix}-{self._next()}"
 
 
 _request_ids = RequestIds()

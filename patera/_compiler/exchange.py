@@ -198,15 +198,11 @@ def whole_messages(response: Response[Any], extra: Sequence[RawHeader], method: 
     """Return start and body of a response whose body is complete."""
     status, body, headers = response._status or 200, response.body, response.raw_headers
     if status < 200 or status in BODILESS:
-        body, headers = b"", response.content_headers()
+        body, headers = b"", apply_edge(response.content_headers(), extra)
+    elif len(headers) == 1 and headers[0][0] == b"content-type":
+        headers = [headers[0], (b"content-length", b"%d" % len(body)), *extra]
     else:
-        if len(headers) > 1:
-            headers = [header for header in headers if header[0] != b"content-length"]
-        headers.append((b"content-length", b"%d" % len(body)))
-    if len(headers) == 2 and headers[0][0] == b"content-type":
-        headers.extend(extra)
-    else:
-        headers = apply_edge(headers, extra)
+        headers = apply_edge(response.content_headers(), extra)
     start = {"type": "http.response.start", "status": status, "headers": headers}
     return start, {"type": "http.response.body", "body": b"" if method == "HEAD" else body}
 

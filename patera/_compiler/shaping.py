@@ -11,9 +11,10 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 from starlette.responses import Response as StarletteResponse
 
+from patera._types import RawHeader
 from patera.exceptions import ResponseValidationError
 from patera.http import MediaType
-from patera.response import JSON_TYPE, Response, dump_json, media_type_bytes
+from patera.response import JSON_TYPE, Response, content_type_header, dump_json
 
 if TYPE_CHECKING:
     from patera.request import Request
@@ -40,7 +41,7 @@ class Shape:
     name: str
     encode: Encode
     has_type: bool = False
-    declared_type: bytes | None = None
+    declared_type: RawHeader | None = None
     status: int | None = None
     is_empty: bool = False
     any_status: bool = False
@@ -141,15 +142,16 @@ class Shape:
         if self.declared_type is not None and 200 <= response.status_code < 300:
             self._settle_type(response, self.declared_type)
 
-    def _settle_type(self, response: Response[Any], declared: bytes) -> None:
+    def _settle_type(self, response: Response[Any], declared: RawHeader) -> None:
         explicit = response.headers.get("content-type")
-        set_type = explicit.encode("latin-1") if explicit is not None else response._default_type
-        is_other = set_type is not None and _base_type(set_type) != _base_type(declared)
-        is_told = explicit is not None or set_type is JSON_TYPE
-        if self.warn is not None and is_other and is_told and not _is_json(declared, set_type):
-            self.warn((set_type or b"").decode("latin-1"))
+        given = explicit if explicit is not None else response.content_type
+        shown = declared[1].decode("latin-1")
+        is_other = given is not None and _base_type(given) != _base_type(shown)
+        is_told = explicit is not None or response._default_type is JSON_TYPE
+        if self.warn is not None and is_other and is_told and not _is_json(shown, response):
+            self.warn(given or "")
         if explicit is not None and is_other:
-            response.headers["content-type"] = declared.decode("latin-1")
+            response.headers["content-type"] = shown
 
 
 def compile_shape(
@@ -168,7 +170,7 @@ def compile_shape(
         name,
         compile_encoder(name, response_type) if has_type else dump_json,
         has_type=has_type and not is_empty,
-        declared_type=None if produces is None or is_empty else media_type_bytes(produces),
+        declared_type=None if produces is None or is_empty else content_type_header(produces),
         status=status,
         is_empty=is_empty,
         any_status=any_status,
@@ -216,10 +218,10 @@ def _filled(response: Response[Any], value: Any) -> Response[Any]:
     return response.json(value)
 
 
-def _base_type(content_type: bytes) -> bytes:
-    return content_type.split(b";", 1)[0].strip().lower()
+def _base_type(content_type: str) -> str:
+    return content_type.split(";", 1)[0].strip().lower()
 
 
-def _is_json(declared: bytes, given: bytes | None) -> bool:
+def _is_json(declared: str, response: Response[Any]) -> bool:
     base = _base_type(declared)
-    return given is JSON_TYPE and (base.endswith((b"+json", b"/json", b"ndjson")))
+    return response._default_type is JSON_TYPE and base.endswith(("+json", "/json", "ndjson"))

@@ -78,13 +78,13 @@ def _path_parameter(shown: str, converter: Any, plan: ParameterPlan | None, sche
 def _wire_parameters(plan: ParameterPlan, schemas: Schemas) -> Iterator[Schema]:
     schema = schemas.of(plan.annotation, "validation")
     if not is_model(plan.annotation):
-        yield _wire_parameter(plan.alias, plan, schema, plan.required)
+        yield _wire_parameter(plan.alias, plan.source, on_the_wire(schema, plan.required, plan.default), plan.required)
         return
     for model in _models(schema, schemas):
-        required = model.get("required", ())
+        required = model.get("required", ()) if plan.required else ()
         for name, field in model.get("properties", {}).items():
             alias = name.replace("_", "-") if plan.source == "header" else name
-            yield _wire_parameter(alias, plan, field, plan.required and name in required)
+            yield _wire_parameter(alias, plan.source, on_the_wire(field, name in required), name in required)
 
 
 def _models(schema: Schema, schemas: Schemas) -> list[Schema]:
@@ -94,13 +94,11 @@ def _models(schema: Schema, schemas: Schemas) -> list[Schema]:
     return [option for option in map(schemas.resolve, options) if "properties" in option]
 
 
-def _wire_parameter(alias: str, plan: ParameterPlan, schema: Schema, required: bool) -> Schema:
-    wire = on_the_wire(schema, required, plan.default)
-    parameter: Schema = {"name": alias, "in": plan.source, "required": required}
-    description = wire.pop("description", None)
-    if description is not None:
-        parameter["description"] = description
-    return {**parameter, "schema": wire}
+def _wire_parameter(alias: str, source: str, schema: Schema, required: bool) -> Schema:
+    parameter: Schema = {"name": alias, "in": source, "required": required}
+    if "description" in schema:
+        parameter["description"] = schema.pop("description")
+    return {**parameter, "schema": schema}
 
 
 def _without_repetition(found: list[Schema]) -> list[Schema]:

@@ -337,6 +337,17 @@ def test_command_mistakes_decorator_that_hides_command_is_named() -> None:
     assert "functools.wraps" in mistake.change
 
 
+def test_command_mistakes_function_with_unset_closure_is_no_hidden_command() -> None:
+    class Controller(CLIController):
+        def later(self) -> Any:
+            return unset
+
+    if Controller is None:
+        unset = None
+
+    assert codes(Controller) == []
+
+
 def test_command_mistakes_many_values_are_named() -> None:
     class Controller(CLIController):
         @command("greet")

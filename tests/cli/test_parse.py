@@ -164,6 +164,27 @@ def test_parse_help_of_command_describes_its_values(capsys: pytest.CaptureFixtur
     assert "TIMES, --times INTEGER [default: 3]" in lines
 
 
+def test_parse_help_of_command_without_values_has_only_options(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse({"sync": Command("sync", "Synchronise.", print)}, ["sync", "--help"], "cli.py", RunOptions())
+    shown = capsys.readouterr().out
+    assert "Arguments" not in shown
+    assert "--debug" in shown
+
+
+def test_parse_help_of_application_without_commands_has_only_options(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse({}, ["--help"], "cli.py", RunOptions())
+    assert "Commands:" not in capsys.readouterr().out
+
+
+def test_parse_help_shows_a_default_of_zero(capsys: pytest.CaptureFixture[str]) -> None:
+    wait = Command("wait", "", print, (CommandParameter("seconds", int, required=False, default=0),))
+    with pytest.raises(SystemExit):
+        parse({"wait": wait}, ["wait", "--help"], "cli.py", RunOptions())
+    assert "[default: 0]" in capsys.readouterr().out
+
+
 def test_parse_no_words_show_the_help_as_an_error() -> None:
     assert "Commands:" in error()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,6 +76,13 @@ def test_program_help_lists_only_what_exists() -> None:
 
 def test_program_version_is_the_packages() -> None:
     assert invoke("--version").output == f"patera {patera.__version__}\n"
+
+
+def test_program_as_module_is_the_same_program() -> None:
+    root = str(Path(patera.__file__).parents[1])
+    command = [sys.executable, "-m", "patera.cli", "--version"]
+    ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": root}, capture_output=True, text=True, check=True)
+    assert ended.stdout == f"patera {patera.__version__}\n"
 
 
 def test_program_cli_runs_a_command_of_the_application(project: Path) -> None:
@@ -160,6 +169,11 @@ def test_program_cli_without_application_ends_with_2_and_says_where_it_looked() 
 def test_discovery_every_usual_place_is_found(project: Path, file: str) -> None:
     write(project, file)
     assert find_application_class()().app_name == file
+
+
+def test_discovery_asked_twice_finds_the_same_class(project: Path) -> None:
+    write(project, "app.py")
+    assert find_application_class() is find_application_class("app:Application")
 
 
 def test_discovery_package_comes_before_modules(project: Path) -> None:

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -177,8 +177,8 @@ class Commands(CLIController):
 
 
 @pytest.fixture
-def application(make_app: MakeApp) -> Iterator[Patera]:
-    yield make_app(CLI_CONTROLLERS=[Commands])
+def application(make_app: MakeApp) -> Patera:
+    return make_app(CLI_CONTROLLERS=[Commands])
 
 
 # Direct calls
@@ -205,7 +205,7 @@ def test_run_cli_error_of_a_direct_call_is_raised(application: Patera) -> None:
 
 
 def test_run_cli_unknown_name_names_the_closest(application: Patera) -> None:
-    with pytest.raises(LookupError, match="No command 'ad'. Did you mean 'add'"):
+    with pytest.raises(LookupError, match=r"No command 'ad'\. Did you mean 'add'"):
         application.run_cli("ad")
 
 
@@ -391,7 +391,7 @@ def test_application_mistaken_commands_stop_the_constructor(make_app: MakeApp) -
 
 def test_application_same_command_in_two_controllers_stops_the_constructor(make_app: MakeApp) -> None:
     class Other(CLIController):
-        @command("ADD".lower())
+        @command("add")
         def add(self) -> Any: ...
 
     with pytest.raises(ConfigurationError, match="PAT051"):
