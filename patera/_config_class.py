@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
-from ._config_variables import MISSING, default_of
+from ._config_values import MISSING, default_of
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from types import UnionType
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from typing import Any, Final
 
-from pydantic import AliasChoices, BaseModel, TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
+from ._config_values import (
+    MISSING,
+    default_of,
+    entry_at,
+    from_json,
+    has_entries,
+    is_scalar,
+    kind_of,
+    like,
+    merge,
+    names_of,
+    nested,
+)
 from .exceptions import Mistake, public_message
 
 #: Where the report of a run travels through pydantic-settings; no identifier, so it is nobody's key.
 REPORT_KEY: Final = "patera.variables"
 
-MISSING: Final = object()
-
 EntryPath = tuple[str, ...]
-
-_BOOLEAN = TypeAdapter(bool)
 
 
 @dataclass(slots=True)
@@ -214,7 +220,7 @@ class _Reading:
             try:
                 value = self._decoded(text)
             except ValueError:
-                self.report.ignored[name] = f"it does not fit {self.key}: that is {_kind_of(self.example)}"
+                self.report.ignored[name] = f"it does not fit {self.key}: that is {kind_of(self.example)}"
                 continue
             self.report.bare[self.key] = self.example if self.value is MISSING else self.value
             self.report.use(self.key, (), name, text)
@@ -232,7 +238,7 @@ class _Reading:
         try:
             self.value = self._decoded(text)
         except ValueError:
-            self._refuse(name, _kind_of(self.example))
+            self._refuse(name, kind_of(self.example))
 
     def _decoded(self, text: str) -> Any:
         if type(text) is not str:
@@ -245,20 +251,20 @@ class _Reading:
 
     def _read_entry(self, path: EntryPath, variable: str, text: str) -> None:
         current = self.example if self.value is MISSING else self.value
-        if not (_has_entries(current, path) and _has_entries(self.entries, path)):
+        if not (has_entries(current, path) and has_entries(self.entries, path)):
             self._refuse(variable, "one value as a whole, no entries below it")
             return
-        example = _at(current, path)
+        example = entry_at(current, path)
         try:
             value = like(text, example)
         except ValueError:
-            self._refuse(variable, _kind_of(example))
+            self._refuse(variable, kind_of(example))
             return
         self.report.use(self.key, path, variable, text)
         if self.value is MISSING:
-            self.entries = merge(self.entries, _nested(path, value))
+            self.entries = merge(self.entries, nested(path, value))
         else:
-            self.value = merge(self.value, _nested(path, value))
+            self.value = merge(self.value, nested(path, value))
 
     def _refuse(self, variable: str, accepted: str) -> None:
         change = f"correct {variable}, or unset it"
@@ -268,133 +274,3 @@ class _Reading:
 def _spellings(names: Iterable[str]) -> list[str]:
     """Return each name in upper case and as it is; the last one counts most."""
     return list(dict.fromkeys(spelled for name in sorted(names) for spelled in (name.upper(), name)))
-
-
-def names_of(key: str, info: FieldInfo) -> set[str]:
-    """Return every name under which sources may give a field: its own and its aliases."""
-    alias = info.validation_alias
-    aliases = alias.choices if isinstance(alias, AliasChoices) else [alias, info.alias]
-    return {key, *(name for name in aliases if isinstance(name, str))}
-
-
-def default_of(info: FieldInfo) -> Any:
-    """Return a field's default with fresh containers, or `MISSING`."""
-    if info.default_factory is not None:
-        return MISSING if info.default_factory_takes_validated_data else info.default_factory()  # type: ignore[call-arg]
-    return MISSING if info.is_required() else copy_containers(info.default)
-
-
-def copy_containers(value: Any) -> Any:
-    """Return a value with its dicts, lists, tuples and sets copied, and everything in them kept.
-
-    Deep copies would copy schedulers and stores, or fail at their locks.
-    """
-    if type(value) is dict:
-        return {key: copy_containers(item) for key, item in value.items()}
-    if type(value) in (list, tuple, set):
-        return type(value)(copy_containers(item) for item in value)
-    return value
-
-
-def as_dict(value: Any) -> dict[str, Any] | None:
-    """Return the entries of a dict or model, an empty dict for None, and None for anything else."""
-    if value is None:
-        return {}
-    return dict(value) if isinstance(value, Mapping | BaseModel) else None
-
-
-def merge(lower: Any, entries: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entries of `lower` with `entries` over them, dicts within dicts too."""
-    merged = as_dict(lower) or {}
-    for key, value in entries.items():
-        below = merged.get(key)
-        nested = isinstance(value, dict) and isinstance(below, dict | BaseModel)
-        merged[key] = merge(below, value) if nested else value
-    return merged
-
-
-def like(text: str, example: Any) -> Any:
-    """Return a variable's text as the kind of value that the class has there.
-
-    Raises:
-        ValueError: It cannot be read as that kind.
-    """
-    if isinstance(example, bool):
-        return _BOOLEAN.validate_python(text)
-    if isinstance(example, int):
-        return int(text) if text.strip().lstrip("+-").isdecimal() else float(text)
-    if isinstance(example, float):
-        return float(text)
-    if isinstance(example, dict | list | tuple | set):
-        return _container(text, type(example))
-    return text if isinstance(example, str) else from_json(text)
-
-
-def from_json(text: str) -> Any:
-    """Return a JSON object or array as what it is, and any other text unchanged."""
-    if text.lstrip()[:1] not in ("{", "["):
-        return text
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-
-
-def is_scalar(annotation: Any) -> bool:
-    """Whether one text without JSON can be a value of this annotation."""
-    annotation = getattr(annotation, "__supertype__", getattr(annotation, "__value__", annotation))
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin in (Union, UnionType):
-        return all(is_scalar(argument) for argument in arguments)
-    if origin is Annotated:
-        return is_scalar(arguments[0])
-    kind = origin or annotation
-    if kind is Literal or kind is None:
-        return True
-    if not isinstance(kind, type):
-        return False
-    if issubclass(kind, str | bytes):
-        return True
-    return not (issubclass(kind, type | Collection | BaseModel) or dataclasses.is_dataclass(kind))
-
-
-def _at(value: Any, path: Sequence[str]) -> Any:
-    """Return the entry below nested dicts, or `MISSING`; a model's own types decide about its entries."""
-    for part in path:
-        if not isinstance(value, Mapping) or part not in value:
-            return MISSING
-        value = value[part]
-    return value
-
-
-def _has_entries(value: Any, path: EntryPath) -> bool:
-    """Whether everything on the way to `path` is a dict, or does not exist yet."""
-    for part in path:
-        if value is MISSING:
-            return True
-        entries = as_dict(value)
-        if entries is None:
-            return False
-        value = entries.get(part, MISSING)
-    return True
-
-
-def _nested(path: EntryPath, value: Any) -> dict[str, Any]:
-    """Return `{"A": {"B": value}}` for the path `("A", "B")`."""
-    for part in reversed(path):
-        value = {part: value}
-    entries: dict[str, Any] = value
-    return entries
-
-
-def _container(text: str, kind: type) -> Any:
-    value = from_json(text)
-    if not isinstance(value, dict if kind is dict else list):
-        raise ValueError("another kind of JSON")
-    return value if kind in (dict, list) else kind(value)
-
-
-def _kind_of(example: Any) -> str:
-    if isinstance(example, dict | list | tuple | set):
-        return f"a {type(example).__name__}, written as JSON"
-    return f"a value of the type {type(example).__name__}"

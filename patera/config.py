@@ -37,16 +37,8 @@ from ._config_dicts import (
     TaskManagerConfig,
 )
 from ._config_mistakes import unknown_key, unreadable_source, validation_mistakes
-from ._config_variables import (
-    MISSING,
-    REPORT_KEY,
-    VariableReport,
-    VariableSource,
-    copy_containers,
-    default_of,
-    merge,
-    names_of,
-)
+from ._config_values import MISSING, copy_containers, default_of, merge, names_of
+from ._config_variables import REPORT_KEY, VariableReport, VariableSource
 from .exceptions import ConfigurationError, Mistake, closest, public_message
 
 __all__ = [

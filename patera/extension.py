@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from pydantic import BaseModel, ValidationError
 
 from ._config_mistakes import annotation_text
-from ._config_variables import names_of
+from ._config_values import names_of
 from ._context import find_application, running_applications, use_application
 from ._imports import to_upper_snake
 from .config import BaseConfig

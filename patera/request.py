@@ -55,6 +55,7 @@ class Request(SocketRequest):
     _user: Any = None
     #: What the route decided at build, and what the middleware chain ends in; the exchange sets them.
     _exchange: Any = None
+    _response_class: type[Response[Any]] = Response
     _respond: Any = None
     _response: Response[Any] | None = None
 
@@ -169,9 +170,10 @@ class Request(SocketRequest):
         Example:
             return req.res.json({"id": 1}).status(HttpStatus.CREATED)
         """
-        if self._response is None:
-            return self.fresh_response()
-        return self._response
+        response = self._response
+        if response is None:
+            response = self._response = self._response_class()
+        return response
 
     @property
     def response(self) -> Response[Any]:
@@ -180,8 +182,7 @@ class Request(SocketRequest):
 
     def fresh_response(self) -> Response[Any]:
         """Replace the response by a new one, without status, headers and cookies, and return it."""
-        response: Response[Any] = getattr(self.scope.get("app"), "response_class", Response)()
-        self._response = response
+        response = self._response = self._response_class()
         return response
 
     def set_send(self, send: Send) -> None:

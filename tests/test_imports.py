@@ -293,11 +293,15 @@ def test_instance_of_module_that_ran_as_script_exists_twice(script: Path) -> Non
     assert loaded.values[1].__name__ == "Api"
 
 
-def test_instance_is_loaded_where_application_was_imported_by_name(
-    script: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_instance_of_other_module_is_loaded_by_script(write: Write) -> None:
+    write({"extensions": "db = object()"})
+    wanted = [ImportString(f"{PACKAGE}.extensions:db", "EXTENSIONS", None, "instance")]
+    assert load_all(wanted, application_module="__main__").mistakes == []
+
+
+def test_instance_of_imported_application_is_loaded(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(script.parent)
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(script))
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(script), raising=False)
     wanted = [ImportString("script_app:db", "EXTENSIONS", None, "instance")]
     assert load_all(wanted, application_module="script_app").mistakes == []
 

@@ -31,6 +31,7 @@ from .stack import Dispatcher, compile_stack
 
 if TYPE_CHECKING:
     from patera.application import Patera
+    from patera.request import Request
 
 #: Names of variables do not tell two rules apart.
 _VARIABLE_NAME = re.compile(r"\?P<\w+>")
@@ -106,7 +107,7 @@ def _runtime(app: Patera, mistakes: list[Mistake], warnings: list[str]) -> Runti
     )
     return Runtime(
         app=app,
-        request_class=app.request_class,
+        request_class=_request_class(app),
         response_class=app.response_class,
         errors=ErrorTable(app, entries, is_problem=app.configs.get("ERROR_FORMAT") == "problem"),
         shape=shape,
@@ -114,6 +115,14 @@ def _runtime(app: Patera, mistakes: list[Mistake], warnings: list[str]) -> Runti
         own_edge=not app.user_middleware,
         log_request=_request_log(app) if app.configs.get("REQUEST_LOG") else None,
     )
+
+
+def _request_class(app: Patera) -> type[Request]:
+    """Return the application's request class, told which class `req.res` has; nothing has to look for it later."""
+    cls = app.request_class
+    if cls._response_class is app.response_class:
+        return cls
+    return type(cls.__name__, (cls,), {"_response_class": app.response_class, "__module__": cls.__module__})
 
 
 def _handler_shape(mistakes: list[Mistake]) -> Callable[[str, Any, type], Shape]:

@@ -1,0 +1,1 @@
+"""Bad requests, attacks through output, and faults, against whole applications."""
