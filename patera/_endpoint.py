@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -76,14 +77,26 @@ class ControllerRecord:
 
 
 def endpoint_record(function: Any) -> EndpointRecord:
-    """Return the record on `function`, an empty one where there is none."""
-    record: EndpointRecord = getattr(function, ENDPOINT_KEY, _EMPTY_ENDPOINT)
-    return record
+    """Return the record on `function`, an empty one where there is none.
+
+    Nothing of `function` runs: it may be any attribute of a class, a proxy or a mock too.
+    """
+    record = inspect.getattr_static(function, ENDPOINT_KEY, None)
+    return record if isinstance(record, EndpointRecord) else _EMPTY_ENDPOINT
 
 
 def update_endpoint(function: Callable[..., Any], **changes: Any) -> None:
-    """Replace the record on `function` by one with `changes`."""
-    setattr(function, ENDPOINT_KEY, replace(endpoint_record(function), **changes))
+    """Replace the record on `function` by one with `changes`.
+
+    Raises:
+        TypeError: It is something that no record can be made on, such as a class or a property.
+    """
+    if isinstance(function, type):
+        raise TypeError(f"This decorator takes a method, got the class {function.__qualname__}")
+    try:
+        setattr(function, ENDPOINT_KEY, replace(endpoint_record(function), **changes))
+    except AttributeError:
+        raise TypeError(f"This decorator takes a method, got {function!r}") from None
 
 
 def controller_record(cls: type) -> ControllerRecord:
@@ -93,7 +106,13 @@ def controller_record(cls: type) -> ControllerRecord:
 
 
 def update_controller(cls: type, **changes: Any) -> None:
-    """Replace the record on `cls` by one with `changes`; its parents keep theirs."""
+    """Replace the record on `cls` by one with `changes`; its parents keep theirs.
+
+    Raises:
+        TypeError: It is no class.
+    """
+    if not isinstance(cls, type):
+        raise TypeError(f"This decorator takes a controller class, got {cls!r}")
     setattr(cls, CONTROLLER_KEY, replace(controller_record(cls), **changes))
 
 

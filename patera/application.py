@@ -175,7 +175,8 @@ class Patera(Starlette):
         mistakes += self._init_extensions(parts)
         mistakes += self._load_loggers(parts)
         mistakes += self._load_commands(parts)
-        if not cli_mode:
+        # A string that failed to load may have been what claims a key.
+        if not cli_mode and not loaded.mistakes:
             mistakes += unknown_keys(self.config, self._claimed_keys(parts))
         if mistakes:
             raise ConfigurationError(*mistakes) from cause
@@ -388,9 +389,15 @@ class Patera(Starlette):
         self.extensions.setdefault(extension.configs_key, extension)
 
     def add_command(self, *commands: Command) -> None:
-        """Add commands of an extension to the command line."""
+        """Add commands of an extension to the command line.
+
+        Raises:
+            ConfigurationError: A command of that name exists.
+        """
         self._require_setup("add_command")
-        self.cli_commands.update({command.name: command for command in commands})
+        self.cli_commands, mistakes = index_commands([*self.cli_commands.values(), *commands])
+        if mistakes:
+            raise ConfigurationError(*mistakes)
 
     def mount(self, path: str, app: ASGIApp, name: str | None = None) -> None:
         """Serve another ASGI application below a path."""
@@ -508,7 +515,6 @@ def _refuse(error: Exception) -> ASGIApp:
         if scope["type"] == "lifespan":
             await receive()
             await send({"type": "lifespan.startup.failed", "message": str(error)})
-            return
         raise error
 
     return refuse

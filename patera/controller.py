@@ -31,6 +31,7 @@ __all__ = [
     "Header",
     "Path",
     "Query",
+    "VerbDecorator",
     "after_request",
     "before_request",
     "cancel_on_disconnect",
@@ -120,7 +121,7 @@ def path(url_path: str = "/", open_api_spec: bool = True, tags: list[str] | None
         open_api_spec: Whether the OpenAPI document shows its endpoints.
         tags: Groups in the OpenAPI document; the class' name where None.
     """
-    _require_path("path", url_path)
+    _require("path", url_path, str, '("/")')
 
     def record(cls: C) -> C:
         update_controller(cls, path=url_path, in_schema=open_api_spec, tags=None if tags is None else tuple(tags))
@@ -142,7 +143,7 @@ def _verb(method: HttpMethod) -> VerbDecorator:
     name = method.lower()
 
     def decorator(url_path: str = "/", open_api_spec: bool = True, tags: list[str] | None = None) -> Callable[[F], F]:
-        _require_path(name, url_path)
+        _require(name, url_path, str, '("/")')
         return _record_verb(VerbRecord(method, url_path, open_api_spec, tuple(tags or ())))
 
     decorator.__name__ = decorator.__qualname__ = name
@@ -168,9 +169,10 @@ def _record_verb(verb: VerbRecord) -> Callable[[F], F]:
     return record
 
 
-def _require_path(name: str, url_path: object) -> None:
-    if not isinstance(url_path, str):
-        raise TypeError(f'@{name} takes a path, got {url_path!r}; write @{name}("/")')
+def _require(name: str, value: object, kind: Any, example: str) -> None:
+    """Refuse what is no argument of a decorator, such as the method itself where the brackets were left out."""
+    if not isinstance(value, kind):
+        raise TypeError(f"@{name} got {value!r} as its argument; write @{name}{example}")
 
 
 get = _verb(HttpMethod.GET)
@@ -191,7 +193,7 @@ def socket(url_path: str = "/") -> Callable[[F], F]:
     Args:
         url_path: The rest of the URL, in Werkzeug's rule syntax.
     """
-    _require_path("socket", url_path)
+    _require("socket", url_path, str, '("/")')
     return _record_verb(VerbRecord(HttpMethod.SOCKET, url_path, in_schema=False))
 
 
@@ -209,6 +211,7 @@ def consumes(media_type: MediaType | str) -> Callable[[F], F]:
     Args:
         media_type: What the body must be; `APPLICATION_JSON` also accepts `*/*+json`.
     """
+    _require("consumes", media_type, str, "(MediaType.APPLICATION_JSON)")
     return _update(consumes=str(media_type))
 
 
@@ -226,6 +229,7 @@ def produces(media_type: MediaType | str, status_code: int | HttpStatus | None =
         media_type: The media type; `NO_CONTENT` sends no body at all.
         status_code: Status where the handler sets none.
     """
+    _require("produces", media_type, str, "(MediaType.APPLICATION_JSON)")
     return _update(produces=str(media_type), produces_status=None if status_code is None else int(status_code))
 
 
@@ -238,6 +242,8 @@ def open_api_docs(*args: Descriptor) -> Callable[[F], F]:
     Args:
         *args: The answers.
     """
+    for descriptor in args:
+        _require("open_api_docs", descriptor, Descriptor, '(Descriptor(HttpStatus.NOT_FOUND, "Not found"))')
 
     def record(function: F) -> F:
         update_endpoint(function, descriptors=(*args, *endpoint_record(function).descriptors))
@@ -257,6 +263,7 @@ def max_content_length(limit: int | None) -> Callable[[F], F]:
     Args:
         limit: Bytes; None for no limit.
     """
+    _require("max_content_length", limit, int | None, "(1024 * 1024)")
     return _update(max_content_length=limit, unlimited_content=limit is None)
 
 

@@ -68,6 +68,7 @@ __all__ = [
     "closest",
     "handles",
     "html_abort",
+    "public_message",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])

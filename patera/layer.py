@@ -9,15 +9,12 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from contextvars import ContextVar
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import anyio.from_thread
-
 from ._context import current_request, find_application
 from ._endpoint import CLASS_LAYERS_KEY, LAYER_KEY
+from ._layers import LayerMark, active_call, run_around_sync
 
 if TYPE_CHECKING:
     from .application import Patera
@@ -102,18 +99,6 @@ class Call:
         return self._settle(result, self._flushes)
 
 
-#: The endpoint call whose lifted and buried layers the wrappers below it belong to.
-active_call: ContextVar[Call | None] = ContextVar("patera.call", default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class LayerMark:
-    """Marks a wrapper as a layer's own; a copy on a foreign wrapper is told apart by `wrapper`."""
-
-    layer: Layer
-    wrapper: Callable[..., Any]
-
-
 class Layer:
     """A decorator with a place in the pipeline; subclass it with either `guard` or `around`.
 
@@ -146,7 +131,7 @@ class Layer:
 
     @property
     def name(self) -> str:
-        """The layer's name in listings."""
+        """The layer's name in listings; of several layers in one place, the alphabet decides which is outermost."""
         return type(self).__name__
 
     def injects(self, app: Patera) -> Sequence[str]:
@@ -176,31 +161,22 @@ class Layer:
             own: tuple[Layer, ...] = target.__dict__.get(CLASS_LAYERS_KEY, ())
             setattr(target, CLASS_LAYERS_KEY, (self, *own))
             return target
-        if not callable(target):
-            raise TypeError(f"{self.name} decorates a method or a controller, got {target!r}")
+        if not callable(target) or isinstance(target, staticmethod):
+            raise TypeError(
+                f"{self.name} decorates a method or a controller, got {target!r}; "
+                "put it below @classmethod, @staticmethod and @property"
+            )
         wrapper: Any = self._wrap(target)
         setattr(wrapper, LAYER_KEY, LayerMark(self, wrapper))
         return wrapper  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
 
     def _wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
         if inspect.iscoroutinefunction(function):
             return _wrap_async(self, function)
         return _wrap_sync(self, function)
-
-
-def layer_mark(function: Any) -> LayerMark | None:
-    """Return the mark of `function` if it is a layer's own wrapper."""
-    mark = getattr(function, "__dict__", {}).get(LAYER_KEY)
-    return mark if mark is not None and mark.wrapper is function else None
-
-
-def class_layers(cls: type) -> tuple[Layer, ...]:
-    """Return the layers of a controller class and its parents, without repetitions."""
-    found: dict[Hashable, Layer] = {}
-    for base in cls.__mro__:
-        for layer in base.__dict__.get(CLASS_LAYERS_KEY, ()):
-            found.setdefault(layer.key, layer)
-    return tuple(found.values())
 
 
 def _wrap_async(layer: Layer, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -213,7 +189,11 @@ def _wrap_async(layer: Layer, function: Callable[..., Any]) -> Callable[..., Any
         async def run(call: Call) -> Any:
             return await function(*args, **call.kwargs)
 
-        return await layer.around(call, run)
+        token = active_call.set(call)
+        try:
+            return await layer.around(call, run)
+        finally:
+            active_call.reset(token)
 
     return wrapper
 
@@ -224,37 +204,38 @@ def _wrap_sync(layer: Layer, function: Callable[..., Any]) -> Callable[..., Any]
         if _is_lifted(wrapper):
             return function(*args, **kwargs)
         call = _call_of(wrapper, args, kwargs)
-        return run_around_sync(layer, call, lambda call: function(*args, **call.kwargs))
+        token = active_call.set(call)
+        try:
+            return run_around_sync(layer, call, lambda call: function(*args, **call.kwargs))
+        finally:
+            active_call.reset(token)
 
     return wrapper
 
 
-def run_around_sync(layer: Layer, call: Call, next: NextSync) -> Any:
-    """Run a layer around a `def` method, in whichever thread this is.
-
-    Raises:
-        TypeError: The layer only has an asynchronous form.
-    """
-    if layer.around_sync is not None:
-        return layer.around_sync(call, next)
-    if not layer.place.is_guard:
-        raise TypeError(f"{layer.name} has no around_sync(), so it cannot stand on a `def` method; make it `async def`")
-    answer = anyio.from_thread.run(layer.guard, call)
-    return answer if answer is not None else next(call)
-
-
 def _is_lifted(wrapper: Any) -> bool:
+    """Whether the pipeline of the request at hand has run this wrapper's layer already."""
     call = active_call.get()
-    return call is not None and wrapper in call.passing
+    return call is not None and wrapper in call.passing and call.request is current_request.get()
 
 
 def _call_of(wrapper: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     """Make the call of a layer that runs where it stands."""
-    request = current_request.get()
-    app = getattr(args[0], "app", None) if args else None
-    call = Call(app if app is not None else find_application(), request, dict(kwargs))
+    app = _application_of(args[0]) if args else None
+    call = Call(app if app is not None else find_application(), current_request.get(), dict(kwargs))
     active = active_call.get()
     if active is not None and wrapper in active.settled_by:
+        call.passing, call.settled_by = active.passing, active.settled_by
         call._settle = active._settle
-        call._flushes = active._flushes
+        # A copy: a second attempt must not flush the session of the first.
+        call._flushes = [*active._flushes]
     return call
+
+
+def _application_of(owner: Any) -> Patera | None:
+    """Return `self.app` of a method's owner, if that is an application."""
+    try:
+        app: Any = owner.app
+    except Exception:  # noqa: BLE001 - the first argument may be anything, with properties that raise
+        return None
+    return app if hasattr(app, "extension_states") else None

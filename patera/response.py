@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mapping
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self
 from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic_core import to_json
 from starlette.background import BackgroundTask
-from starlette.datastructures import MutableHeaders
 from starlette.responses import Response as StarletteResponse
 from typing_extensions import TypeVar
 
 from ._context import current_request, find_application
 from ._cookies import format_cookie
+from ._headers import ResponseHeaders, content_disposition, merge_headers
 from ._streams import FileBody, ServerSentEvent, StreamBody, StreamContent, encode_events, encode_lines
 from ._types import Message, RawHeader, Receive, Scope, Send
 from .http import HttpStatus
@@ -52,65 +52,8 @@ EVENTS_TYPE: Final = (b"content-type", b"text/event-stream; charset=utf-8")
 
 BODILESS: Final = frozenset((204, 304))
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_FORBIDDEN = re.compile(r"[\r\n\0]")
 _ENDPOINT_NAME = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
 _REDIRECT_SAFE = ":/%#?=@[]!$&'()*+,;"
-
-
-class ResponseHeaders(MutableHeaders):
-    """The live headers of a response: case-insensitive, and closed to header injection (RFC 9110, section 5.5)."""
-
-    def __setitem__(self, key: str, value: str) -> None:
-        header = encode_header(key, value)
-        name, headers = header[0], self._list
-        for index, (other, _) in enumerate(headers):
-            if other == name:
-                headers[index] = header
-                headers[index + 1 :] = [each for each in headers[index + 1 :] if each[0] != name]
-                return
-        headers.append(header)
-
-    def append(self, key: str, value: str) -> None:
-        """Add a header beside one of the same name."""
-        self._list.append(encode_header(key, value))
-
-    def setdefault(self, key: str, value: str) -> str:
-        """Set a header unless it is there; return its value."""
-        encode_header(key, value)
-        return super().setdefault(key, value)
-
-
-@lru_cache(maxsize=256)
-def encode_header_name(key: str) -> bytes:
-    """Return a header's name in lower case.
-
-    Raises:
-        ValueError: The name is no token (RFC 9110, section 5.6.2).
-    """
-    if not isinstance(key, str) or not _TOKEN.fullmatch(key):
-        raise ValueError(f"Invalid header name {key!r}: letters, digits and !#$%&'*+.^_`|~- only")
-    return key.lower().encode("ascii")
-
-
-def encode_header(key: str, value: str) -> RawHeader:
-    """Return a header as it is sent.
-
-    Raises:
-        TypeError: The value is no string.
-        ValueError: The name is no token, or the value has a line break, a NUL or non-latin-1 text.
-    """
-    name = encode_header_name(key)
-    if not isinstance(value, str):
-        raise TypeError(f"The value of the header {key!r} must be a string, got {value!r}")
-    if not value.isprintable() and _FORBIDDEN.search(value):
-        raise ValueError(f"Invalid value for header {key!r}: line breaks and NUL cannot be sent")
-    try:
-        return name, value.encode("latin-1")
-    except UnicodeEncodeError:
-        raise ValueError(
-            f"Invalid value for header {key!r}: only latin-1 text can be sent; percent-encode it (RFC 8187)"
-        ) from None
 
 
 class Response(StarletteResponse, Generic[T]):
@@ -610,32 +553,6 @@ class ForeignResponse(StarletteResponse):
         await self._run(scope, receive, merge_headers(send, self.raw_headers))
 
 
-def merge_headers(send: Send, extra: list[RawHeader]) -> Send:
-    """Return a `send` that puts `extra` in place of equal-named headers of the response's start.
-
-    Cookies are added, never replaced.
-    """
-
-    async def merging(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            replaced = {name for name, _ in extra if name != b"set-cookie"}
-            own = [header for header in message.get("headers", ()) if header[0].lower() not in replaced]
-            message = {**message, "headers": [*own, *extra]}
-        await send(message)
-
-    return merging
-
-
-def content_disposition(filename: str, *, inline: bool = False) -> bytes:
-    """Return a `content-disposition` value with the name in both forms (RFC 6266, section 4.3)."""
-    kind = "inline" if inline else "attachment"
-    plain = re.sub(r"[^ !#-\[\]-~]", "_", filename.encode("ascii", "replace").decode("ascii").replace("?", "_"))
-    value = f'{kind}; filename="{plain}"'
-    if plain != filename:
-        value += f"; filename*=UTF-8''{quote(filename, safe='', errors='replace')}"
-    return value.encode("latin-1")
-
-
 def is_safe_redirect(target: str, host: str | None = None) -> bool:
     """Tell whether a redirect target stays on this site: a local path, or http(s) on `host` itself.
 
@@ -654,9 +571,3 @@ def is_safe_redirect(target: str, host: str | None = None) -> bool:
     if parts.scheme or parts.netloc:
         return parts.scheme in ("http", "https") and host is not None and parts.netloc == host
     return target.startswith("/") and not target.startswith("//")
-
-
-def content_type_header(media_type: str) -> RawHeader:
-    """Return the content type header of a media type: text gets its charset."""
-    is_text = media_type.startswith("text/") and "charset=" not in media_type
-    return b"content-type", (f"{media_type}; charset=utf-8" if is_text else str(media_type)).encode("latin-1")

@@ -16,9 +16,10 @@ from patera._endpoint import (
     endpoint_record,
     merge_records,
 )
+from patera._layers import class_layers, layer_mark
 from patera.controller import Controller
 from patera.exceptions import Mistake
-from patera.layer import Layer, Place, class_layers, layer_mark
+from patera.layer import Layer, Place
 
 #: Layers from here on stay below the first foreign decorator: `@retry` must open a new session each time.
 FIRST_FIXED_PLACE = Place.INJECT

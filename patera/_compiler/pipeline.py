@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response as StarletteResponse
 
+from patera._layers import active_call, run_around_sync
 from patera.exceptions import RequestTimeout
-from patera.layer import Call, Layer, Place, active_call, run_around_sync
+from patera.layer import Call, Layer, Place
 
 from .binding import Binding
 from .errors import run_in_thread

@@ -11,10 +11,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 from starlette.responses import Response as StarletteResponse
 
+from patera._headers import content_type_header
 from patera._types import RawHeader
 from patera.exceptions import ResponseValidationError
 from patera.http import MediaType
-from patera.response import JSON_TYPE, Response, content_type_header, dump_json
+from patera.response import JSON_TYPE, Response, dump_json
 
 if TYPE_CHECKING:
     from patera.request import Request

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from patera._compiler.annotations import Namespace, members
 from patera._compiler.collect import location_of
 from patera._endpoint import CLASS_LAYERS_KEY
+from patera._layers import layer_mark
 from patera.exceptions import Mistake
-from patera.layer import Layer, layer_mark
+from patera.layer import Layer
 
 from . import ARGUMENTS_KEY, COMMAND_KEY, Command, CommandParameter
 

@@ -8,7 +8,7 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
-__all__ = ["CONTENT_SECURITY_POLICY", "Asset", "asset", "docs_page"]
+__all__ = ["CONTENT_SECURITY_POLICY", "Asset", "asset", "docs_page", "make_etag"]
 
 FOLDER = Path(__file__).parent / "assets"
 

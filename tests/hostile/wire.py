@@ -187,10 +187,6 @@ def is_error_body(answer: Answer) -> bool:
     return is_json and isinstance(body, dict) and {"status", "message"} <= set(body) <= known
 
 
-async def stream_of(size: int, piece: int) -> AsyncIterator[bytes]:
-    """Yield zeros, without ever holding all of them."""
-    for _ in range(size // piece):
-        yield bytes(piece)
 
 
 def ids(rows: Sequence[Wire]) -> list[str]:

@@ -1,5 +1,6 @@
 """The blog in SQLite."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from sqlite3 import IntegrityError, Row
@@ -37,14 +38,16 @@ class SqliteStore(BlogStore):
     def __init__(self, path: str) -> None:
         self._path = path
         self._connection: aiosqlite.Connection | None = None
+        self._opening = asyncio.Lock()
 
     async def open(self) -> None:
-        if self._connection is None:
-            self._connection = await aiosqlite.connect(self._path, isolation_level=None)
-            self._connection.row_factory = Row
-            await self._connection.execute("PRAGMA foreign_keys = ON")
-            await self._connection.execute("PRAGMA journal_mode = WAL")
-            await self._connection.executescript(TABLES)
+        async with self._opening:
+            if self._connection is None:
+                self._connection = await aiosqlite.connect(self._path, isolation_level=None)
+                self._connection.row_factory = Row
+                await self._connection.execute("PRAGMA foreign_keys = ON")
+                await self._connection.execute("PRAGMA journal_mode = WAL")
+                await self._connection.executescript(TABLES)
 
     async def close(self) -> None:
         if self._connection is not None:
@@ -122,8 +125,9 @@ class SqliteStore(BlogStore):
             return cursor.lastrowid
 
     async def _opened(self) -> aiosqlite.Connection:
-        """Return the connection; commands run without a startup and open it here."""
-        await self.open()
+        if self._connection is None:
+            # Commands run without a startup.
+            await self.open()
         assert self._connection is not None
         return self._connection
 
