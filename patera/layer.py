@@ -233,9 +233,9 @@ def _call_of(wrapper: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Cal
 
 
 def _application_of(owner: Any) -> Patera | None:
-    """Return `self.app` of a method's owner, if that is an application."""
+    """Return `self.app` of a method's owner, if that is an application; a property may raise anything."""
     try:
         app: Any = owner.app
-    except Exception:  # noqa: BLE001 - the first argument may be anything, with properties that raise
+    except Exception:
         return None
     return app if hasattr(app, "extension_states") else None

@@ -1,6 +1,7 @@
 import datetime
 import decimal
 import enum
+import gc
 import json
 import re
 import uuid
@@ -1061,6 +1062,7 @@ def test_document_is_what_the_application_does(make_app: MakeApp) -> None:
             case.call_and_validate(excluded_checks=[negative_data_rejection])
 
         check()
+    gc.collect()
 
 
 HOSTILE = "</script></title><script>alert(1)</script>\"'><img src=x onerror=alert(1)>"

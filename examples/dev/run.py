@@ -14,5 +14,5 @@ if __name__ == "__main__":
         reload=configs.DEBUG,
         factory=True,
         # Live feeds never end by themselves; without a limit they would hold up a restart.
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=2,
     )

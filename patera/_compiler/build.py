@@ -26,6 +26,7 @@ from .pipeline import Respond
 from .plan import ApplicationPlan, CorsPlan
 from .returns import ReturnType, read_return
 from .routing import UrlBuilder, sort_routes
+from .rules import ParsedRule
 from .shaping import Shape, compile_shape
 from .stack import Dispatcher, compile_stack
 
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from patera.application import Patera
     from patera.request import Request
 
-#: Names of variables do not tell two rules apart.
-_VARIABLE_NAME = re.compile(r"\?P<\w+>")
+#: The name of a variable; it does not tell two rules apart, its converter does.
+_VARIABLE_NAME = re.compile(r"[A-Za-z_]\w*>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +179,17 @@ def _duplicates(endpoints: list[CompiledEndpoint]) -> list[Mistake]:
     seen: dict[tuple[str, str], CompiledEndpoint] = {}
     mistakes = []
     for endpoint in endpoints:
-        key = (endpoint.plan.method, _VARIABLE_NAME.sub("", endpoint.route.path_regex.pattern))
+        key = (endpoint.plan.method, _normalised(endpoint.route.parsed))
         first = seen.setdefault(key, endpoint)
         if first is not endpoint:
             mistakes.append(_duplicate(first, endpoint))
     return mistakes
+
+
+def _normalised(rule: ParsedRule) -> str:
+    """Return what two rules that match the same paths have in common: `/users/<int:>`."""
+    text = _VARIABLE_NAME.sub(">", rule.text).replace("<string:>", "<>").replace("<default:>", "<>")
+    return text if rule.strict_slashes else text.rstrip("/")
 
 
 def _duplicate(first: CompiledEndpoint, second: CompiledEndpoint) -> Mistake:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,8 +20,12 @@ from patera.controller import Controller
 from patera.exceptions import Mistake
 from patera.layer import Layer, Place
 
+from .methods import hidden_endpoint, location_of, recorded_inside, unusable_method
+
 #: Layers from here on stay below the first foreign decorator: `@retry` must open a new session each time.
 FIRST_FIXED_PLACE = Place.INJECT
+
+NamedHook = tuple[HookRecord, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class LayerChain:
         lifted: Layers put in place by the pipeline, in written order.
         passing: Wrappers of lifted layers that are left below a foreign one and let the call pass.
         settling: Wrappers of layers that stay and finish the response before they end.
+        fixed: The layers that stay, in written order.
+        wrappers: The wrappers of all layers.
     """
 
     core: Callable[..., Any]
@@ -43,6 +48,7 @@ class LayerChain:
     passing: frozenset[Any]
     settling: tuple[Any, ...]
     fixed: tuple[Layer, ...]
+    wrappers: frozenset[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +91,7 @@ class CollectedController:
 
 def collect_controller(cls: type[Controller]) -> tuple[CollectedController, list[Mistake]]:
     """Return what a controller class declares, and what is wrong with it."""
-    mistakes: list[Mistake] = []
-    endpoints: list[CollectedEndpoint] = []
-    hooks: list[tuple[HookRecord, str]] = []
-    for name in _method_names(cls):
-        definitions = _definitions(cls, name)
-        record = _inherited_record(definitions)
-        if record.hook is not None:
-            hooks.append((record.hook, name))
-        if record.verbs:
-            endpoints.append(CollectedEndpoint(cls, name, record, _inherited_chain(definitions)))
-        elif record.hook is None:
-            mistakes.extend(_hidden_endpoint(cls, name, definitions[0]))
+    endpoints, hooks, mistakes = _read_methods(cls)
     endpoints.sort(key=lambda endpoint: endpoint.chain.innermost.__code__.co_firstlineno)
     own = _controller_record(cls)
     return CollectedController(
@@ -108,6 +103,29 @@ def collect_controller(cls: type[Controller]) -> tuple[CollectedController, list
         _hook_names(hooks, "after"),
         tuple(item for item in [own.cors] if item is not None),
     ), mistakes
+
+
+def _read_methods(cls: type[Controller]) -> tuple[list[CollectedEndpoint], list[NamedHook], list[Mistake]]:
+    endpoints: list[CollectedEndpoint] = []
+    hooks: list[NamedHook] = []
+    mistakes: list[Mistake] = []
+    plain: dict[str, Any] = {}
+    for name in _method_names(cls):
+        definitions = _definitions(cls, name)
+        record = _inherited_record(definitions)
+        if not (record.verbs or record.hook):
+            plain[name] = definitions[0]
+            continue
+        chain = _inherited_chain(definitions)
+        mistake = unusable_method(cls, name, chain)
+        if mistake is not None:
+            mistakes.append(mistake)
+            continue
+        if record.hook is not None:
+            hooks.append((record.hook, name))
+        if record.verbs:
+            endpoints.append(CollectedEndpoint(cls, name, record, chain))
+    return endpoints, hooks, [*mistakes, *_hidden_endpoints(cls, plain, endpoints)]
 
 
 def _controller_record(cls: type) -> ControllerRecord:
@@ -133,7 +151,7 @@ def _definitions(cls: type, name: str) -> list[Any]:
 def _inherited_record(definitions: list[Any]) -> EndpointRecord:
     """Return the record of a method: an override without a verb keeps what it overrides."""
     own = endpoint_record(definitions[0])
-    if own.verbs or len(definitions) == 1 or not callable(definitions[0]):
+    if own.verbs or len(definitions) == 1 or not _is_method(definitions[0]):
         return own
     return merge_records(_inherited_record(definitions[1:]), own)
 
@@ -143,7 +161,13 @@ def _inherited_chain(definitions: list[Any]) -> LayerChain:
     if endpoint_record(definitions[0]).verbs or len(definitions) == 1:
         return chain
     inherited = _inherited_chain(definitions[1:])
-    return replace(chain, lifted=(*chain.lifted, *inherited.lifted, *inherited.fixed))
+    # All layers of the parent run for the override; its wrappers must not run them again below super().
+    return replace(
+        chain,
+        lifted=(*chain.lifted, *inherited.lifted, *inherited.fixed),
+        passing=chain.passing | inherited.wrappers,
+        wrappers=chain.wrappers | inherited.wrappers,
+    )
 
 
 def read_chain(function: Callable[..., Any]) -> LayerChain:
@@ -152,12 +176,15 @@ def read_chain(function: Callable[..., Any]) -> LayerChain:
     fixed: list[Layer] = []
     passing: set[Any] = set()
     settling: list[Any] = []
-    core: Callable[..., Any] | None = None
+    wrappers: set[Any] = set()
+    core: Any = None
     for current in _wrappers(function):
         mark = layer_mark(current)
         if mark is None:
-            core = core or current
-        elif core is None:
+            core = current if core is None else core
+            continue
+        wrappers.add(current)
+        if core is None:
             lifted.append(mark.layer)
         elif mark.layer.place < FIRST_FIXED_PLACE:
             lifted.append(mark.layer)
@@ -165,8 +192,9 @@ def read_chain(function: Callable[..., Any]) -> LayerChain:
         else:
             fixed.append(mark.layer)
             settling.append(current)
-        innermost = current
-    return LayerChain(core or innermost, innermost, tuple(lifted), frozenset(passing), tuple(settling), tuple(fixed))
+    return LayerChain(
+        core, current, tuple(lifted), frozenset(passing), tuple(settling), tuple(fixed), frozenset(wrappers)
+    )
 
 
 def _wrappers(function: Any) -> Iterator[Any]:
@@ -176,45 +204,21 @@ def _wrappers(function: Any) -> Iterator[Any]:
         yield function
 
 
-def _hook_names(hooks: list[tuple[HookRecord, str]], phase: str) -> tuple[str, ...]:
+def _hook_names(hooks: list[NamedHook], phase: str) -> tuple[str, ...]:
     found = sorted((hook.order, name) for hook, name in hooks if hook.phase == phase)
     return tuple(name for _, name in found)
 
 
-def _hidden_endpoint(cls: type, name: str, value: Any) -> list[Mistake]:
-    hidden = _recorded_inside(value)
-    if hidden is None:
-        return []
-    return [
-        Mistake(
-            "PAT102",
-            f"{cls.__module__}.{cls.__qualname__}.{name}",
-            f"a decorator around {hidden.__qualname__} that returns a function without its declarations",
-            "decorators that use functools.wraps",
-            "add @functools.wraps(function) to the decorator's inner function, or put it below the verb",
-            location_of(hidden),
-        )
-    ]
+def _is_method(value: Any) -> bool:
+    return callable(value) or isinstance(value, classmethod)
 
 
-def _recorded_inside(value: Any, depth: int = 3) -> Any:
-    """Return a function with a verb that is only reachable through the closure of `value`."""
-    for cell in getattr(value, "__closure__", None) or ():
-        try:
-            inner = cell.cell_contents
-        except ValueError:
-            continue
-        if not inspect.isfunction(inner):
-            continue
-        if endpoint_record(inner).verbs:
-            return inner
-        found = _recorded_inside(inner, depth - 1) if depth else None
-        if found is not None:
-            return found
-    return None
-
-
-def location_of(function: Any) -> str:
-    """Return `file:line` of a function or class, as far as it is known."""
-    code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
-    return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else ""
+def _hidden_endpoints(cls: type, plain: dict[str, Any], endpoints: Iterable[CollectedEndpoint]) -> list[Mistake]:
+    """Report attributes that hold a function with a verb which nothing else makes an endpoint."""
+    known = {id(function) for endpoint in endpoints for function in _wrappers(_definitions(cls, endpoint.name)[0])}
+    mistakes = []
+    for name, value in plain.items():
+        hidden = recorded_inside(value)
+        if hidden is not None and id(hidden) not in known:
+            mistakes.append(hidden_endpoint(cls, name, hidden))
+    return mistakes

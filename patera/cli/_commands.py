@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from patera._compiler.annotations import Namespace, members
-from patera._compiler.collect import location_of
+from patera._compiler.methods import location_of
 from patera._endpoint import CLASS_LAYERS_KEY
 from patera._layers import layer_mark
 from patera.exceptions import Mistake
