@@ -11,9 +11,11 @@ How to read this package, in the order of a request:
     request.py, response.py, exceptions.py  what handlers touch
 """
 
+from typing import TYPE_CHECKING, Any
+
+from ._imports import late
 from .application import Patera, app, app_path, on_shutdown, on_startup
 from .concurrency import run_in_background, run_sync_or_async
-from .config import BaseConfig
 from .exceptions import abort, html_abort
 from .extension import BaseExtension
 from .http import HttpMethod, HttpStatus, MediaType
@@ -21,6 +23,9 @@ from .logging import LogLevel
 from .middleware import MiddlewareBase
 from .request import Request, UploadedFile
 from .response import Response
+
+if TYPE_CHECKING:
+    from .config import BaseConfig
 
 __version__ = "1.0.0"
 
@@ -45,3 +50,10 @@ __all__ = [
     "run_in_background",
     "run_sync_or_async",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load `BaseConfig` when it is asked for: pydantic-settings takes as long to import as Starlette."""
+    if name == "BaseConfig":
+        return late("patera.config").BaseConfig
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings
 
-from ._config_variables import VariableReport
 from .exceptions import Mistake, closest, public_message
+
+if TYPE_CHECKING:
+    from pydantic_settings import BaseSettings
+
+    from ._config_variables import VariableReport
 
 
 def unknown_key(kind: type[BaseSettings], key: str, known: Iterable[str]) -> Mistake:

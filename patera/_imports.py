@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from .exceptions import ConfigurationError, MissingExtra, Mistake, closest
 
-__all__ = ["ImportString", "Loaded", "load_all", "load_attribute", "require", "to_upper_snake"]
+__all__ = ["ImportString", "Loaded", "late", "load_all", "load_attribute", "require", "to_upper_snake"]
 
 Form = Literal["class", "instance", "either"]
 
@@ -149,6 +149,18 @@ def require(package: str, extra: str, purpose: str) -> ModuleType:
         if not _is_within(package, exc.name):
             raise
         raise MissingExtra(package, extra, purpose) from exc
+
+
+def late(module: str) -> Any:
+    """Import a module of Patera's own when it is first used: those behind it cost as much as all others.
+
+    Example:
+        late("patera.cli._run").run_cli(app)
+
+    Args:
+        module: Its full name.
+    """
+    return importlib.import_module(module)
 
 
 def to_upper_snake(name: str) -> str:

@@ -16,27 +16,27 @@ from ._compiler.build import Compiled, build
 from ._compiler.converters import DEFAULT_CONVERTERS, Converter
 from ._compiler.plan import ApplicationPlan
 from ._context import current_request, use_application
+from ._imports import late
 from ._lifecycle import SHUTDOWN_KEY, STARTUP_KEY, AddedHooks, Lifecycle
 from ._loading import Parts, load_parts
 from ._static import resolve_folder, static_controller
-from ._templating import Templating
 from ._types import ASGIApp, Receive, Scope, Send
 from .cli import CLIController, Command
 from .cli._commands import command_mistakes, commands_of, index_commands
-from .cli._run import run_cli
-from .config import BaseConfig, unknown_keys, unknown_variables
 from .controller import Controller
 from .exceptions import ConfigurationError, ExceptionHandler, MissingConfiguration, Mistake, SetupFinishedError
 from .extension import BaseExtension
 from .logging import InMemoryLogBuffer, LoggerBase, bind_logger, config_name, load_loggers
 from .middleware import MiddlewareBase
-from .openapi import open_api_controller
 from .request import Request
 from .response import Response
 
 if TYPE_CHECKING:
     from jinja2 import Environment
     from loguru import Logger
+
+    from ._templating import Templating
+    from .config import BaseConfig
 
 __all__ = ["Patera", "app", "app_path", "on_shutdown", "on_startup"]
 
@@ -160,7 +160,7 @@ class Patera(Starlette):
         self.request_class: type[Request] = Request
         self.response_class: type[Response[Any]] = Response
         self.logger: Logger = bind_logger(self)
-        self.templates = Templating(self)
+        self.templates: Templating = late("patera._templating").Templating(self)
 
     def load(self, *, cli_mode: bool = False) -> None:
         """Load what the config names and initialise extensions; the constructor calls it.
@@ -177,7 +177,7 @@ class Patera(Starlette):
         mistakes += self._load_commands(parts)
         # A string that failed to load may have been what claims a key.
         if not cli_mode and not loaded.mistakes:
-            mistakes += unknown_keys(self.config, self._claimed_keys(parts))
+            mistakes += late("patera.config").unknown_keys(self.config, self._claimed_keys(parts))
         if mistakes:
             raise ConfigurationError(*mistakes) from cause
 
@@ -233,7 +233,7 @@ class Patera(Starlette):
             self.logger.warning("The environment variable {} is ignored: {}", name, reason)
         claimed = {key for extension in self.extensions.values() for key in extension.claimed_keys(self.configs)}
         claimed |= {config_name(type(logger)) for logger in self.loggers}
-        for name, reason in unknown_variables(self.config, claimed):
+        for name, reason in late("patera.config").unknown_variables(self.config, claimed):
             self.logger.warning("The environment variable {} is ignored: {}", name, reason)
         self._warn_of_wildcard()
         for warning in self._compiled.warnings if self._compiled is not None else ():
@@ -414,6 +414,7 @@ class Patera(Starlette):
         found = [(cls, self._url_prefix if with_prefix else "", False) for cls, with_prefix in self._controllers]
         found.append((static_controller(self.configs["STATIC_URL"]), "", True))
         if self.configs["OPEN_API"] and (self.debug or self.configs["OPEN_API_IN_PRODUCTION"]):
+            open_api_controller = late("patera.openapi").open_api_controller
             found.append((open_api_controller(self.configs["OPEN_API_URL"]), self._url_prefix, True))
         return found
 
@@ -477,7 +478,7 @@ class Patera(Starlette):
         Returns:
             What the command returned.
         """
-        return run_cli(self, command_name, args, kwargs)
+        return late("patera.cli._run").run_cli(self, command_name, args, kwargs)
 
     def _built(self) -> Compiled:
         self.build()
@@ -491,7 +492,7 @@ class Patera(Starlette):
 
 def _config_of(cls: type[Patera]) -> BaseConfig:
     configs = cls._config_class
-    if not (isinstance(configs, type) and issubclass(configs, BaseConfig)):
+    if not (isinstance(configs, type) and issubclass(configs, late("patera.config").BaseConfig)):
         found = "no @app decorator" if configs is None else f"configs={configs!r}"
         raise ConfigurationError(
             Mistake(
@@ -502,7 +503,8 @@ def _config_of(cls: type[Patera]) -> BaseConfig:
                 "decorate the class with @app(__name__, configs=Config)",
             )
         )
-    return configs()
+    config: BaseConfig = configs()
+    return config
 
 
 def _refuse(error: Exception) -> ASGIApp:

@@ -12,8 +12,7 @@ from pydantic import BaseModel, ValidationError
 from ._config_mistakes import annotation_text
 from ._config_values import names_of
 from ._context import find_application, running_applications, use_application
-from ._imports import to_upper_snake
-from .config import BaseConfig
+from ._imports import late, to_upper_snake
 from .exceptions import ConfigurationError, Mistake, closest, public_message
 
 if TYPE_CHECKING:
@@ -166,7 +165,7 @@ class BaseExtension(ABC):
             flat = {key for key in configs if key.startswith(start)}
         else:
             flat = {start + name for name in _known_names(self.configs_model)}
-        return {self.configs_key} | (flat - set(BaseConfig.model_fields))
+        return {self.configs_key} | (flat - set(late("patera.config").BaseConfig.model_fields))
 
     def validate_configs(self, configs: Mapping[str, Any], model: type[BaseModel] | None) -> dict[str, Any]:
         """Return the values as the model has them, by field name; unchanged without a model.

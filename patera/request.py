@@ -57,6 +57,8 @@ class Request(SocketRequest):
     _exchange: Any = None
     _response_class: type[Response[Any]] = Response
     _respond: Any = None
+    #: Whether the hooks behind the endpoint have begun; they never run twice.
+    _is_hooked: bool = False
     _response: Response[Any] | None = None
 
     @property

@@ -78,7 +78,7 @@ class HandlerContext:
 
 def compile_binding(function: Callable[..., Any], namespace: Namespace, context: HandlerContext) -> Binding:
     """Compile the parameters of a handler after `self` and the request."""
-    parameters = list(inspect.signature(function).parameters.values())[2:]
+    parameters = _own_parameters(function)
     plans: list[ParameterPlan] = []
     mistakes: list[Mistake] = []
     takes_all = any(item.kind is inspect.Parameter.VAR_KEYWORD for item in parameters)
@@ -96,6 +96,15 @@ def compile_binding(function: Callable[..., Any], namespace: Namespace, context:
         return Binding(tuple(plans), None, None, tuple(mistakes))
     bind, bind_body = compile_readers(tuple(plans), context.converters, context.consumes, takes_all)
     return Binding(tuple(plans), bind, bind_body)
+
+
+def _own_parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Return the parameters without the two for `self` and the request, which `*args` may take too."""
+    parameters = list(inspect.signature(function).parameters.values())
+    count = 0
+    while count < 2 and parameters[count].kind is not inspect.Parameter.VAR_POSITIONAL:
+        count += 1
+    return parameters[count:]
 
 
 def _plan(parameter: inspect.Parameter, annotation: Any, context: HandlerContext) -> ParameterPlan | Mistake | None:

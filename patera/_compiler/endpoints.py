@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,12 @@ from patera.layer import Layer, Place
 
 from .annotations import Namespace
 from .binding import Binding, HandlerContext, compile_binding
-from .collect import CollectedController, CollectedEndpoint, LayerChain
+from .collect import CollectedController, CollectedEndpoint
 from .edge import CorsPolicy, merge_cors
 from .exchange import Exchange, Runtime, compile_exchange, compile_make
-from .pipeline import Handler, Hook, Parts, compile_respond
-from .plan import CorsPlan, EndpointPlan, LayerPlan
+from .layering import LayeredMethod, collect_layers, layer_mistakes, layer_plan
+from .pipeline import Handler, Hook, Parts, compile_respond, finishing
+from .plan import CorsPlan, EndpointPlan
 from .returns import ReturnType, read_return
 from .routing import RuleRoute, RuleSocketRoute
 from .rules import ParsedRule, RuleError, parse_rule
@@ -171,13 +172,15 @@ class EndpointCompiler:
         return warn
 
     def _check_layers(self, subject: _Subject, layers: Sequence[Layer]) -> None:
-        for layer in (*layers, *subject.endpoint.chain.fixed):
-            self.mistakes.extend(layer.mistakes(self.app, subject.where, subject.endpoint.location))
-            needs_sync = layer.place == Place.SESSION and subject.kind == "thread" and layer.around_sync is None
-            if needs_sync:
-                self.mistakes.append(_asynchronous_layer(subject, layer))
-            if subject.is_socket and layer.place == Place.SESSION:
-                self.warnings.append(f"{subject.where}: {layer.name} stays open as long as the websocket does")
+        checked = LayeredMethod(
+            subject.where, subject.endpoint.location, subject.endpoint.chain, layers, is_thread=subject.kind == "thread"
+        )
+        self.mistakes.extend(layer_mistakes(self.app, checked))
+        if subject.is_socket:
+            sessions = [layer for layer in checked.all_layers if layer.place == Place.SESSION]
+            self.warnings.extend(
+                f"{subject.where}: {layer.name} stays open as long as the websocket does" for layer in sessions
+            )
 
     def _plan(
         self, subject: _Subject, rule: ParsedRule, layers: Sequence[Layer], binding: Binding, returned: ReturnType
@@ -203,7 +206,7 @@ class EndpointCompiler:
             has_response_type=returned.is_declared,
             response_type=returned.type,
             descriptors=record.descriptors,
-            layers=tuple(_layer_plan(layer, self.app) for layer in layers),
+            layers=tuple(layer_plan(layer, self.app) for layer in (*layers, *subject.endpoint.chain.fixed)),
             cors=merge_cors(self.cors, self.default_cors, [*controller.cors, record.cors]),
             is_async=subject.kind != "thread",
             before=controller.before,
@@ -233,7 +236,10 @@ class EndpointCompiler:
         )
         methods = [subject.verb.method, "HEAD"] if subject.verb.method == HttpMethod.GET else [subject.verb.method]
         checks_origin = policy is not None and policy.needs_check(methods)
-        make = compile_make(self.runtime, compile_respond(parts), policy, checks_origin=checks_origin)
+        respond = compile_respond(parts)
+        if parts.is_plain and self.runtime.chain is not None:
+            respond = finishing(respond, shape)
+        make = compile_make(self.runtime, respond, policy, checks_origin=checks_origin)
         exchange = Exchange(make, shape, policy, limit=self._limit(subject), after=parts.after, plan=plan)
         return compile_exchange(self.runtime, exchange)
 
@@ -313,31 +319,6 @@ def join_rule(*parts: str) -> str:
     return joined or "/"
 
 
-def collect_layers(controller: CollectedController, chain: LayerChain) -> tuple[Layer, ...]:
-    """Return the layers of an endpoint in the order in which they run, each once."""
-    found: dict[Hashable, Layer] = {}
-
-    def add(layer: Layer) -> None:
-        for implied in layer.implied():
-            add(implied)
-        found.setdefault(layer.key, layer)
-
-    for layer in (*controller.layers, *chain.lifted):
-        add(layer)
-    return tuple(sorted(found.values(), key=lambda layer: layer.place))
-
-
-def _layer_plan(layer: Layer, app: Patera) -> LayerPlan:
-    return LayerPlan(
-        name=layer.name,
-        place=layer.place.name,
-        key=repr(layer.key),
-        injects=tuple(layer.injects(app)),
-        statuses=tuple(layer.statuses.items()),
-        security=layer.security,
-    )
-
-
 def _hooks(instance: Controller, names: Sequence[str]) -> tuple[Hook, ...]:
     methods = [getattr(instance, name) for name in names]
     return tuple(Hook(method, inspect.iscoroutinefunction(method)) for method in methods)
@@ -372,16 +353,5 @@ def _unusable_type(subject: _Subject, error: Exception) -> Mistake:
         f"a type that Pydantic cannot use: {str(error).splitlines()[0]}",
         "types with a Pydantic schema",
         "use a Pydantic model, a dataclass or a standard type, or annotate with Any",
-        subject.endpoint.location,
-    )
-
-
-def _asynchronous_layer(subject: _Subject, layer: Layer) -> Mistake:
-    return Mistake(
-        "PAT310",
-        subject.where,
-        f"{layer.name} on a `def` method",
-        "a layer with around_sync(), or an `async def` method",
-        "make the method `async def`",
         subject.endpoint.location,
     )

@@ -186,7 +186,7 @@ def _checking(respond: Make, policy: CorsPolicy) -> Make:
 async def answer_error(runtime: Runtime, exchange: Exchange, request: Request, error: Exception) -> AnyResponse:
     """Answer an exception; hooks see handled ones, and what fails in a hook becomes the answer."""
     response = await runtime.errors.answer(request, error)
-    if not exchange.after or not runtime.errors.is_handled(error):
+    if not exchange.after or request._is_hooked or not runtime.errors.is_handled(error):
         return response
     try:
         return await run_after_hooks(exchange.shape, exchange.after, request, response)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import anyio.from_thread
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response as StarletteResponse
 
 from patera._layers import active_call, run_around_sync
 from patera.exceptions import RequestTimeout
@@ -65,7 +65,8 @@ class Hook:
         """Run the hook with the request or the response."""
         if self.is_async:
             return await self.call(subject)
-        return await run_in_thread(self.call, subject)
+        result = await run_in_thread(self.call, subject)
+        return await result if inspect.isawaitable(result) else result
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,15 @@ def _compile_inner(parts: Parts) -> Respond:
     return _hooked(parts, cached)
 
 
+def finishing(respond: Respond, shape: Shape) -> Respond:
+    """Return the endpoint as middleware needs it: whatever it returned is a finished response."""
+
+    async def respond_finished(request: Request) -> AnyResponse:
+        return await shape.finish(request, await respond(request))
+
+    return respond_finished
+
+
 def _compile_plain(call: Invoke, binding: Binding) -> Respond:
     """Return the shape for nothing but parameters and handler; the exchange finishes what it returns."""
     bind, bind_body = binding.bind, binding.bind_body
@@ -163,7 +173,7 @@ def _hooked(parts: Parts, produce: Step) -> Respond:
                 return answer
         for hook in before:
             answer = await hook.run(request)
-            if isinstance(answer, StarletteResponse):
+            if answer is not None and answer is not request:
                 return answer
         return None
 
@@ -181,6 +191,7 @@ def _hooked(parts: Parts, produce: Step) -> Respond:
 
 async def run_after_hooks(shape: Shape, hooks: Sequence[Hook], request: Request, response: AnyResponse) -> AnyResponse:
     """Run the `@after_request` hooks; a replacement, or a body set anew, is shaped again."""
+    request._is_hooked = True
     for hook in hooks:
         replacement = await hook.run(response)
         if replacement is not None:
@@ -203,7 +214,7 @@ def _compile_produce(parts: Parts) -> Step:
     async def produce(call: Call) -> Any:
         request = call.request
         assert request is not None
-        inner = Call(call.app, request, await bind(request))
+        inner = Call(call.app, request, {**await bind(request), **call.kwargs})
         inner._settle = partial(shape.finish, request)
         return await inner.settle(await nested(inner))
 
@@ -214,7 +225,7 @@ def _unlayered(bind: Callable[[Request], Awaitable[dict[str, Any]]], invoke: Ste
     async def produce(call: Call) -> Any:
         request = call.request
         assert request is not None
-        call.kwargs = await bind(request)
+        call.kwargs = {**await bind(request), **call.kwargs}
         return await shape.finish(request, await invoke(call))
 
     return produce
@@ -226,7 +237,7 @@ def _compile_bind(binding: Binding) -> Callable[[Request], Awaitable[dict[str, A
     bind = binding.bind
 
     async def read(request: Request) -> dict[str, Any]:
-        return dict(bind(request)) if bind is not None else {}
+        return bind(request) if bind is not None else {}
 
     return read
 
@@ -264,7 +275,7 @@ def _nest(innermost: Step, layers: Sequence[Layer]) -> Step:
     """Fold layers around a step, the first one outermost."""
     step = innermost
     for layer in reversed(layers):
-        step = _surround(layer, step)
+        step = _surround(layer, step if step is innermost else _attempting(step))
     return step
 
 
@@ -272,13 +283,25 @@ def _surround(layer: Layer, step: Step) -> Step:
     return lambda call: layer.around(call, step)
 
 
+def _attempting(step: Step) -> Step:
+    """Return a step that leaves no flush behind: a layer may run it again, with a new session below."""
+
+    async def attempt(call: Call) -> Any:
+        count = len(call._flushes)
+        try:
+            return await step(call)
+        finally:
+            del call._flushes[count:]
+
+    return attempt
+
+
 def _compile_produce_in_thread(parts: Parts) -> Step:
     """Return the form for `def` handlers: one thread hop round sessions( handler > finish )."""
     sessions, shape, bind = parts.at(Place.SESSION), parts.shape, _compile_bind(parts.binding)
-    handler = parts.handler
-    run: Callable[[Call], Any] = _compile_call_sync(handler)
+    innermost = run = _compile_call_sync(parts.handler)
     for layer in reversed(sessions):
-        run = partial(_surround_sync, layer, run)
+        run = partial(_surround_sync, layer, run if run is innermost else partial(_attempt_sync, run))
 
     def work(call: Call) -> Any:
         return call.settle_sync(run(call))
@@ -291,7 +314,7 @@ def _compile_produce_in_thread(parts: Parts) -> Step:
     async def produce(call: Call) -> Any:
         request = call.request
         assert request is not None
-        inner = Call(call.app, request, await bind(request))
+        inner = Call(call.app, request, {**await bind(request), **call.kwargs})
         await request.load_body()
         inner._settle = partial(shape.finish_sync, request)
         return await injected(inner)
@@ -303,6 +326,14 @@ def _surround_sync(layer: Layer, step: Callable[[Call], Any], call: Call) -> Any
     return run_around_sync(layer, call, step)
 
 
+def _attempt_sync(step: Callable[[Call], Any], call: Call) -> Any:
+    count = len(call._flushes)
+    try:
+        return step(call)
+    finally:
+        del call._flushes[count:]
+
+
 def _compile_call_sync(handler: Handler) -> Callable[[Call], Any]:
     function = handler.call
 
@@ -310,12 +341,18 @@ def _compile_call_sync(handler: Handler) -> Callable[[Call], Any]:
         call.passing, call.settled_by = handler.passing, handler.settling
         token = active_call.set(call) if handler.needs_call else None
         try:
-            return function(call.request, **call.kwargs)
+            result = function(call.request, **call.kwargs)
+            return anyio.from_thread.run(_awaited, result) if inspect.iscoroutine(result) else result
         finally:
             if token is not None:
                 active_call.reset(token)
 
     return invoke
+
+
+async def _awaited(coroutine: Awaitable[Any]) -> Any:
+    """Await what a foreign decorator made of a `def` handler."""
+    return await coroutine
 
 
 def _timing_out(respond: Respond, seconds: float) -> Respond:
