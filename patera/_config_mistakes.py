@@ -72,7 +72,7 @@ def _name_of(kind: type) -> str:
 
 def _type_text(kind: type[BaseSettings], key: str) -> str:
     """Return the type of a key where it is declared first, which overrides have to fit as well."""
-    bases = [base for base in kind.__mro__ if issubclass(base, BaseSettings) and key in base.model_fields]
+    bases = [base for base in kind.__mro__ if key in getattr(base, "model_fields", ())]
     if not bases:
         return "values that the class accepts"
     return annotation_text(bases[-1].model_fields[key].annotation)

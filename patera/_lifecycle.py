@@ -88,7 +88,7 @@ class Lifecycle:
         self._started.append(("the application", lambda: self._run_all(app.hooks.shutdown_of(None))))
         for function in app.hooks.startup_of(None):
             await self._run_first((_name(function), function))
-        for mounted in app.mounted_applications():
+        for mounted in dict.fromkeys(app.mounted_applications()):
             await self._start_mounted(mounted)
         for step in marked_methods(app, STARTUP_KEY):
             await self._run_first(step)
@@ -116,14 +116,18 @@ class Lifecycle:
 
     async def _run_last(self, step: Step) -> None:
         name, function = step
-        seconds = self._seconds
+        limit, cancels = asyncio.timeout(self._seconds), _cancels()
         try:
-            async with asyncio.timeout(seconds):
+            async with limit:
                 await _call(function)
-        except TimeoutError:
-            self._app.logger.error("The shutdown of {} was cancelled after {} s", name, seconds)
-        except Exception as error:
-            self._app.logger.opt(exception=error).error("The shutdown of {} failed", name)
+        except (Exception, asyncio.CancelledError) as error:
+            # A step may await a task that it has cancelled; only a new cancellation is that of the shutdown.
+            if _cancels() > cancels:
+                raise
+            if limit.expired():
+                self._app.logger.error("The shutdown of {} was cancelled after {} s", name, self._seconds)
+            else:
+                self._app.logger.opt(exception=error).error("The shutdown of {} failed", name)
 
     async def _finish_background_tasks(self) -> None:
         cancelled = await wait_for_background_tasks(self._app, self._seconds)
@@ -143,6 +147,12 @@ class Lifecycle:
     def _seconds(self) -> float:
         seconds: float = self._app.configs["BACKGROUND_TASKS_SHUTDOWN_TIMEOUT"]
         return seconds
+
+
+def _cancels() -> int:
+    """Return how often the running task was asked to stop."""
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0
 
 
 async def _call(function: Callable[[], Any]) -> None:

@@ -32,6 +32,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from ._validation import public_errors, public_message
 from .http import HttpStatus
 
 if TYPE_CHECKING:
@@ -279,26 +280,18 @@ class RequestValidationError(BaseHttpException):
 
     def errors(self) -> list[dict[str, Any]]:
         """Return `loc` (with its source), `msg` and `type` of each error, without any input."""
-        found = []
-        for error in self.cause.errors(include_url=False, include_input=False, include_context=True):
-            location = list(error["loc"])
-            source = self.sources.get(str(location[0]), "body")
-            loc = location if source == location[0] else [source, *location]
-            found.append({"loc": loc, "msg": public_message(error), "type": error["type"]})
-        return found
+        return [{**error, "loc": self._located(error["loc"])} for error in public_errors(self.cause)]
+
+    def _located(self, location: Sequence[Any]) -> list[Any]:
+        source = self.sources.get(str(location[0]), "body")
+        return [*location] if source == location[0] else [source, *location]
 
     def content(self) -> dict[str, Any]:
         """Return the JSON body: `details` by field as well as `errors` by full location."""
-        raw = self.cause.errors(include_url=False, include_input=False, include_context=True)
-        details = {str(error["loc"][0]): public_message(error) for error in reversed(raw)}
-        return {"status": self.status, "message": self.message, "details": details, "errors": self.errors()}
-
-
-def public_message(error: Mapping[str, Any]) -> str:
-    """Return Pydantic's message without the submitted tag, the one value that it would repeat."""
-    if error["type"] == "union_tag_invalid":
-        return f"Input tag does not match any of the expected tags: {error['ctx']['expected_tags']}"
-    return str(error["msg"])
+        found = public_errors(self.cause)
+        details = {str(error["loc"][0]): error["msg"] for error in reversed(found)}
+        errors = [{**error, "loc": self._located(error["loc"])} for error in found]
+        return {"status": self.status, "message": self.message, "details": details, "errors": errors}
 
 
 class ResponseValidationError(Exception):

@@ -13,6 +13,7 @@
 
 import argparse
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -27,6 +28,7 @@ from typing import Any
 
 import httpx
 
+import patera
 from patera import BaseConfig, BaseExtension, MiddlewareBase, Patera
 from patera.cli import CLIController
 from patera.cli._program import main
@@ -36,6 +38,9 @@ from patera.logging import LoggerBase
 from patera.testing import PateraTestClient
 
 ROOT = Path(__file__).parent.parent
+#: Where processes of their own find the package, also where it is not installed.
+PACKAGE_FOLDER = Path(patera.__file__).parent.parent
+
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE_NAME = re.compile(r"(?:# |\{# )([\w./-]+\.\w+)(?: #\})?")
 MAKE_TARGET = re.compile(r"^([a-z]+):", re.MULTILINE)
@@ -105,8 +110,7 @@ class PageRun:
     async def _run_block(self, block: Block) -> None:
         place = f"{self._page.name}:{block.line}"
         if block.language == "console":
-            for command, expected in _commands(block.text):
-                await self._run_command(place, command, expected)
+            await self._run_commands(place, block.text)
         elif block.file_name is not None:
             self._write(block, block.file_name)
         elif block.language == "python":
@@ -125,18 +129,32 @@ class PageRun:
         if path.name.startswith("test_"):
             self._tests.append(name)
 
-    async def _run_command(self, place: str, command: list[str], expected: str) -> None:
-        if command[0] == "curl":
-            async with PateraTestClient(self._application(), raise_app_exceptions=False) as client:
-                shown = await curl(client, command[1:], self._folder)
-        else:
-            assert command[0] == "python", f"{place}: {command[0]} cannot be run"
-            shown = self._run_python(command[1:])
-        assert _is_shown(expected, shown), f"{place}: {shlex.join(command)}\n{shown}"
+    async def _run_commands(self, place: str, text: str) -> None:
+        async with PateraTestClient(self._application(), raise_app_exceptions=False) as client:
+            for command, expected in _commands(text):
+                shown = await self._ask(client, command)
+                assert _is_shown(expected, shown), f"{place}: {shlex.join(command)}\n{shown}"
+
+    async def _ask(self, client: PateraTestClient, command: list[str]) -> str:
+        match command:
+            case ["curl", *words]:
+                return await curl(client, words, self._folder)
+            case ["python", name, *words] if (self._folder / name).exists():
+                return self._run_python([name, *words])
+            case ["python", "cli.py", *words]:
+                result = await client.cli(*words)
+                return result.output + result.errors
+        raise AssertionError(f"{command[0]} cannot be run here")
 
     def _run_python(self, arguments: list[str]) -> str:
         done = subprocess.run(
-            [sys.executable, *arguments], cwd=self._folder, capture_output=True, text=True, check=False, timeout=60
+            [sys.executable, *arguments],
+            cwd=self._folder,
+            env={**os.environ, "PYTHONPATH": str(PACKAGE_FOLDER)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
         assert done.returncode == 0, f"{arguments}\n{done.stdout}{done.stderr}"
         return done.stdout
@@ -182,14 +200,14 @@ def _commands(text: str) -> Iterator[tuple[list[str], str]]:
 
 def _is_shown(expected: str, shown: str) -> bool:
     """Compare outputs: JSON by value, `...` at the end stands for any rest, headers need not be complete."""
-    head, blank, body = expected.rpartition("\n\n") if expected.startswith("HTTP/") else ("", "", expected)
+    head, blank, body = expected.partition("\n\n") if expected.startswith("HTTP/") else ("", "", expected)
     if expected.startswith("HTTP/") and not blank:
         head, body = expected, "..."
     shown_head, _, shown_body = shown.partition("\n\n") if shown.startswith("HTTP/") else ("", "", shown)
     if not set(head.lower().splitlines()) <= set(shown_head.lower().splitlines()):
         return False
     if body.endswith("..."):
-        return shown_body.startswith(body.removesuffix("...").strip())
+        return "".join(shown_body.split()).startswith("".join(body.removesuffix("...").split()))
     return _parsed(body) == _parsed(shown_body)
 
 
@@ -274,6 +292,6 @@ def imported_from(folder: Path) -> Iterator[None]:
     finally:
         sys.path.remove(str(folder))
         for name, module in list(sys.modules.items()):
-            file = getattr(module, "__file__", None)
-            if file is not None and Path(file).is_relative_to(folder):
+            origin = getattr(getattr(module, "__spec__", None), "origin", None)
+            if origin is not None and Path(origin).is_relative_to(folder):
                 del sys.modules[name]

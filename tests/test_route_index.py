@@ -41,9 +41,11 @@ Outcome = tuple[Any, ...]
 
 # ---- generated tables and paths
 
-variables = st.sampled_from(list(CONVERTERS)).map("<{}?>".format)
+variables = st.sampled_from([*CONVERTERS, "", "int:", "path:", "path:"]).map("<{}?>".format)
 segments = st.one_of(
     st.sampled_from(WORDS),
+    st.sampled_from(WORDS),
+    variables,
     variables,
     variables,
     st.builds("{}{}{}".format, variables, st.sampled_from(["-", ".", "a"]), variables),
@@ -207,14 +209,14 @@ def assert_answers_as_werkzeug(table: Table, paths: Iterable[str], *, strict: bo
             assert outcome_of(index.match(path, method)) == reference.match(path, method), (path, method)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(tables_and_paths())
 def test_match_with_strict_slashes_equals_werkzeug(case: tuple[Table, list[str]]) -> None:
     table, paths = case
     assert_answers_as_werkzeug(table, paths, strict=True)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(tables_and_paths())
 def test_match_without_strict_slashes_equals_werkzeug(case: tuple[Table, list[str]]) -> None:
     table, paths = case
@@ -222,7 +224,7 @@ def test_match_without_strict_slashes_equals_werkzeug(case: tuple[Table, list[st
     assert_answers_as_werkzeug(table, [path for path in paths if not path.endswith("//")], strict=False)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(tables_and_paths(), st.lists(st.sampled_from(["", "/a", "/7", "/a/b", "/{x:int}", "/{x}/b"]), max_size=2))
 def test_match_equals_loop_of_starlette(case: tuple[Table, list[str]], prefixes: list[str]) -> None:
     table, paths = case

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,6 @@ from starlette.routing import BaseRoute
 from patera._context import use_application
 from patera._types import ASGIApp, Scope
 from patera.exceptions import ConfigurationError, Mistake
-from patera.middleware import MiddlewareBase
 from patera.response import dump_json
 
 from .annotations import Namespace
@@ -22,6 +21,7 @@ from .edge import CorsPolicy
 from .endpoints import CompiledEndpoint, EndpointCompiler
 from .errors import ErrorTable, collect_handlers
 from .exchange import Runtime
+from .instances import InstanceMaker
 from .pipeline import Respond
 from .plan import ApplicationPlan, CorsPlan
 from .returns import ReturnType, read_return
@@ -66,17 +66,18 @@ def build(app: Patera) -> Compiled:
         ConfigurationError: With all mistakes of all declarations.
     """
     with use_application(app):
-        mistakes: list[Mistake] = []
+        maker = InstanceMaker()
         warnings: list[str] = []
         cors, default_cors = cors_of(app.configs)
-        runtime = _runtime(app, mistakes, warnings)
-        compiler = EndpointCompiler(app, runtime, cors, default_cors)
+        runtime = _runtime(app, maker, warnings)
+        compiler = EndpointCompiler(app, runtime, cors, default_cors, maker)
         endpoints = _endpoints(app, compiler)
-        mistakes.extend(compiler.mistakes)
-        mistakes.extend(_duplicates(endpoints))
+        mistakes = [*maker.mistakes, *compiler.mistakes, *_duplicates(endpoints)]
         if mistakes:
-            raise ConfigurationError(*mistakes)
-        return _assemble(app, runtime, endpoints, cors, (*warnings, *compiler.warnings))
+            # A method with two verbs would report each of its mistakes twice.
+            raise ConfigurationError(*dict.fromkeys(mistakes)) from maker.cause
+        warnings.extend([*compiler.warnings, *_equal_names(endpoints)])
+        return _assemble(app, runtime, endpoints, cors, tuple(warnings))
 
 
 def _assemble(
@@ -101,10 +102,11 @@ def _assemble(
     )
 
 
-def _runtime(app: Patera, mistakes: list[Mistake], warnings: list[str]) -> Runtime:
+def _runtime(app: Patera, maker: InstanceMaker, warnings: list[str]) -> Runtime:
     shape = Shape("middleware", dump_json)
+    handlers = [maker.make(cls, app) for cls in app.exception_handler_classes]
     entries = collect_handlers(
-        [handler(app) for handler in app.exception_handler_classes], _handler_shape(mistakes), warnings.append
+        [handler for handler in handlers if handler is not None], _handler_shape(maker.mistakes), warnings.append
     )
     return Runtime(
         app=app,
@@ -112,7 +114,7 @@ def _runtime(app: Patera, mistakes: list[Mistake], warnings: list[str]) -> Runti
         response_class=app.response_class,
         errors=ErrorTable(app, entries, is_problem=app.configs.get("ERROR_FORMAT") == "problem"),
         shape=shape,
-        chain=compile_chain(app, app.middleware_classes),
+        chain=_compile_chain(app, maker),
         own_edge=not app.user_middleware,
         log_request=_request_log(app) if app.configs.get("REQUEST_LOG") else None,
     )
@@ -147,13 +149,13 @@ def _handler_shape(mistakes: list[Mistake]) -> Callable[[str, Any, type], Shape]
     return make
 
 
-def compile_chain(app: Patera, classes: Sequence[type[MiddlewareBase]]) -> Respond | None:
+def _compile_chain(app: Patera, maker: InstanceMaker) -> Respond | None:
     """Nest the middleware, the first one outermost, around the endpoint that the request is for."""
-    if not classes:
+    if not app.middleware_classes:
         return None
     step: Any = lambda request: request._respond(request)  # noqa: E731
-    for cls in reversed(classes):
-        step = cls(app, step)
+    for cls in reversed(app.middleware_classes):
+        step = maker.make(cls, app, step) or step
     return step  # type: ignore[no-any-return]
 
 
@@ -190,6 +192,18 @@ def _normalised(rule: ParsedRule) -> str:
     """Return what two rules that match the same paths have in common: `/users/<int:>`."""
     text = _VARIABLE_NAME.sub(">", rule.text).replace("<string:>", "<>").replace("<default:>", "<>")
     return text if rule.strict_slashes else text.rstrip("/")
+
+
+def _equal_names(endpoints: list[CompiledEndpoint]) -> list[str]:
+    """Tell of names that two classes share: `url_for` knows no others."""
+    classes: dict[str, set[str]] = {}
+    for endpoint in endpoints:
+        classes.setdefault(endpoint.plan.name, set()).add(endpoint.plan.where)
+    return [
+        f"{' and '.join(sorted(found))} are both called {name!r}; url_for() cannot tell them apart, rename a class"
+        for name, found in classes.items()
+        if len(found) > 1
+    ]
 
 
 def _duplicate(first: CompiledEndpoint, second: CompiledEndpoint) -> Mistake:

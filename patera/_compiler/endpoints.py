@@ -21,6 +21,7 @@ from .binding import Binding, HandlerContext, compile_binding
 from .collect import CollectedController, CollectedEndpoint
 from .edge import CorsPolicy, merge_cors
 from .exchange import Exchange, Runtime, compile_exchange, compile_make
+from .instances import InstanceMaker
 from .layering import LayeredMethod, collect_layers, layer_mistakes, layer_plan
 from .pipeline import Handler, Hook, Parts, compile_respond, finishing
 from .plan import CorsPlan, EndpointPlan
@@ -52,13 +53,17 @@ class EndpointCompiler:
         runtime: What all exchanges share.
         cors: The application's CORS policy, None where CORS is off.
         default_cors: The global keys, for `@cors` where CORS is off.
+        maker: Makes the controllers.
     """
 
-    def __init__(self, app: Patera, runtime: Runtime, cors: CorsPlan | None, default_cors: CorsPlan) -> None:
+    def __init__(
+        self, app: Patera, runtime: Runtime, cors: CorsPlan | None, default_cors: CorsPlan, maker: InstanceMaker
+    ) -> None:
         self.app = app
         self.runtime = runtime
         self.cors = cors
         self.default_cors = default_cors
+        self.maker = maker
         self.mistakes: list[Mistake] = []
         self.warnings: list[str] = []
 
@@ -68,10 +73,8 @@ class EndpointCompiler:
         """Compile a controller: one route for each verb of each method."""
         if controller.record.development and not self.app.debug:
             return []
-        try:
-            instance = controller.cls(self.app)
-        except Exception as error:
-            self.mistakes.append(_failed_constructor(controller.cls, error))
+        instance = self.maker.make(controller.cls, self.app)
+        if instance is None:
             return []
         compiled = []
         for endpoint in controller.endpoints:
@@ -334,16 +337,6 @@ def _success_status(produces: str | None, status: int | None) -> int:
     if status is not None:
         return status
     return int(HttpStatus.NO_CONTENT if produces == MediaType.NO_CONTENT else HttpStatus.OK)
-
-
-def _failed_constructor(cls: type, error: Exception) -> Mistake:
-    return Mistake(
-        "PAT103",
-        f"{cls.__module__}.{cls.__qualname__}",
-        f"its constructor raised {type(error).__name__}: {error}",
-        "a controller that can be made as Controller(app)",
-        "correct __init__; what needs a running application belongs in @on_startup",
-    )
 
 
 def _unusable_type(subject: _Subject, error: Exception) -> Mistake:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import TypedDict
 
+from patera._validation import has_too_many
 from patera.exceptions import MalformedRequest, RequestValidationError, UnsupportedMediaType
 from patera.http import MediaType
 from patera.request import check_json_numbers, media_type_of
@@ -234,9 +235,10 @@ async def _has_body(request: Request, targets: list[Any]) -> bool:
 
 def raise_body_error(error: ValidationError) -> NoReturn:
     """Raise 400 for JSON that cannot be parsed, 422 for JSON that does not fit."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    if first["type"] == "json_invalid" and not first["loc"]:
-        raise MalformedRequest("Malformed JSON") from error
+    if error.error_count() == 1:
+        only = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        if only["type"] == "json_invalid" and not only["loc"]:
+            raise MalformedRequest("Malformed JSON") from error
     raise RequestValidationError(located(error)) from error
 
 
@@ -318,6 +320,8 @@ def _validator(annotation: Any) -> Any:
 
 def located(error: ValidationError) -> ValidationError:
     """Return the error with `("body",)` in place of empty locations, which documented handlers index."""
+    if has_too_many(error):
+        return error
     found = error.errors(include_url=False)
     if all(item["loc"] for item in found):
         return error

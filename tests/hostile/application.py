@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AnyUrl, BaseModel, Field, field_validator, model_validator
+from pydantic import AfterValidator, AnyUrl, BaseModel, Field, field_validator, model_validator
 
 from patera import (
     BaseConfig,
@@ -137,6 +137,10 @@ class Shown(BaseModel):
     name: str
 
 
+def refuse_first(value: list[Any]) -> None:
+    raise ValueError(f"{value[0]} is not allowed")
+
+
 @path("/bodies")
 class BodiesApi(Controller):
     @post("/json")
@@ -168,6 +172,10 @@ class BodiesApi(Controller):
     @post("/strict")
     async def strict(self, req: Request, data: Strict) -> Response:
         return req.res.json({"data": data})
+
+    @post("/own-error")
+    async def own_error(self, req: Request, value: Annotated[Any, Body(), AfterValidator(refuse_first)]) -> Response:
+        return req.res.json({"value": value})
 
     @post("/small")
     @max_content_length(1000)

@@ -17,7 +17,7 @@ from tests.hostile.wire import JSON, MULTIPART, URLENCODED, Answer, Wire, call, 
 READERS = ("json", "model", "sync", "any", "list")
 
 
-def post(row: str, target: str, body: bytes | tuple[bytes, ...], status: int, *headers: tuple[str, str]) -> Wire:
+def post(row: str, target: str, body: bytes | tuple[bytes, ...], status: int | tuple[int, ...], *headers: tuple[str, str]) -> Wire:
     return Wire(row, "POST", target, headers or (JSON,), body, status)
 
 
@@ -125,8 +125,8 @@ FORMS = [
     post("A20 2 MB name", "/forms/read", b"x" * 2_000_000 + b"=1", 400, URLENCODED),
     post("A20 in a def handler", "/forms/sync", b"a=1&" * 1001, 400, URLENCODED),
     post("A20 model", "/forms/urlencoded", b"name=x&" + b"tags=1&" * 1001, 400, URLENCODED),
-    post("A21 preamble", "/forms/read", b"x" * 5_000_000 + b"\r\n" + part("a") + END, (200, 400), MULTIPART),  # type: ignore[arg-type]
-    post("A21 epilogue", "/forms/read", part("a") + END + b"x" * 5_000_000, (200, 400), MULTIPART),  # type: ignore[arg-type]
+    post("A21 preamble", "/forms/read", b"x" * 5_000_000 + b"\r\n" + part("a") + END, (200, 400), MULTIPART),
+    post("A21 epilogue", "/forms/read", part("a") + END + b"x" * 5_000_000, (200, 400), MULTIPART),
     post("A21 10k part headers", "/forms/read", part("a", headers=b"X-A: 1\r\n" * 10_000) + END, 400, MULTIPART),
     post("A21 1 MB part header", "/forms/read", part("a", headers=b"X-A: %s\r\n" % (b"1" * 1_000_000)) + END, 400, MULTIPART),
     post("A24", "/forms/urlencoded", ORDER, 415),
@@ -223,14 +223,15 @@ PATHS = [
             ("%2e%2e/", "%2e%2e/outside.txt"),
             ("..%5c", "..%5coutside.txt"),
             ("%00", "digits.txt%00.png"),
-            ("absolute", "%2fetc%2fpasswd"),
-            ("two slashes", "/etc/passwd"),
             ("symbolic link", "link.txt"),
             ("long name", "a" * 5000),
             ("folder", "folder"),
             ("bytes", "%ff%fe"),
         )
     ],
+    get("A42 //etc/passwd", "//etc/passwd", 404),
+    get("A42 merged slashes", "/static//etc/passwd", 308),
+    get("A42 encoded slashes", "/static/%2fetc%2fpasswd", 308),
     *[get(f"A43 {name}", f"/static/{name}", 404) for name in (".env", ".git/config", "folder/.hidden", ".well-known/.x")],
     get("A43 .well-known", "/static/.well-known/security.txt", 200),
     *[get(f"A44 {name}", f"/static/{name}", 404) for name in ("nul.txt", "CON", "folder/aux.x", "com1", "lpt9.png")],
@@ -242,3 +243,198 @@ ROWS = [*MALFORMED_JSON, *BODIES, *FORMS, *HEADERS, *PATHS]
 @pytest.mark.parametrize("wire", ROWS, ids=ids(ROWS))
 async def test_bad_request_has_stated_answer(shared: Patera, wire: Wire) -> None:
     assert problems(wire, await call(shared, wire)) == []
+
+
+async def answer_to(app: Patera, wire: Wire) -> Any:
+    """Return the JSON of an answer that must be as stated."""
+    answer = await call(app, wire)
+    assert problems(wire, answer) == []
+    return answer.json()
+
+
+async def test_worker_answers_after_deeply_nested_json(shared: Patera) -> None:
+    """A3."""
+    await call(shared, post("A3", "/bodies/json", b"[" * DEEP, 400))
+    assert await answer_to(shared, get("A3", "/paths/verbs", 200)) == {"size": 17}
+
+
+async def test_duplicate_keys_the_last_one_counts(shared: Patera) -> None:
+    """A7."""
+    for reader in ("json", "any"):
+        answer = await answer_to(shared, post("A7", f"/bodies/{reader}", b'{"name": "a", "name": "b"}', 200))
+        assert next(iter(answer.values()))["name"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("body", "loc"),
+    [
+        ({"name": 5}, ["body", "name"]),
+        ({}, ["body", "name"]),
+        ({"name": "x", "count": "many"}, ["body", "count"]),
+        ([], ["body"]),
+    ],
+)
+async def test_body_that_does_not_fit_names_its_location(shared: Patera, body: Any, loc: list[str]) -> None:
+    """A8."""
+    answer = await answer_to(shared, post("A8", "/bodies/json", json.dumps(body).encode(), 422))
+    assert [error["loc"] for error in answer["errors"]] == [loc]
+
+
+async def test_undeclared_field_is_ignored_by_default_and_refused_where_model_forbids_it(shared: Patera) -> None:
+    """A8."""
+    body = json.dumps({"name": "x", "undeclared": SUBMITTED}).encode()
+    assert "undeclared" not in (await answer_to(shared, post("A8", "/bodies/json", body, 200)))["order"]
+    answer = await call(shared, post("A8", "/bodies/strict", body, 422))
+    assert (answer.status, SUBMITTED.encode() in answer.body) == (422, False)
+
+
+SUBMITTED = "zq9-Submitted"
+
+ECHOES = {
+    "enum": SUBMITTED,
+    "literal": SUBMITTED,
+    "pet": {"kind": SUBMITTED},
+    "key": SUBMITTED,
+    "number": SUBMITTED,
+    "price": SUBMITTED,
+    "moment": SUBMITTED,
+    "zone": SUBMITTED,
+    "url": SUBMITTED,
+    "address": SUBMITTED,
+    "pattern": SUBMITTED,
+    "short": SUBMITTED,
+    "either": SUBMITTED,
+    "checked": SUBMITTED,
+    "asserted": SUBMITTED,
+    "token": SUBMITTED,
+}
+
+
+@pytest.mark.parametrize("field", ECHOES)
+async def test_validation_error_never_repeats_the_submitted_value(shared: Patera, field: str) -> None:
+    """A8."""
+    body = json.dumps({field: ECHOES[field]}).encode()
+    wire = post("A8", "/bodies/everything", body, 422)
+    answer = await call(shared, wire)
+    assert problems(wire, answer) == []
+    assert SUBMITTED.lower() not in answer.body.decode().lower()
+
+
+async def test_validation_error_of_a_uuid_repeats_no_character(shared: Patera) -> None:
+    """A8."""
+    answer = await answer_to(shared, post("A8", "/bodies/everything", b'{"key": "@"}', 422))
+    assert answer["details"] == {"key": "Input should be a valid UUID"}
+
+
+@pytest.mark.parametrize("value", [4711471147, 47.114711, "4711 4711"])
+async def test_validation_error_of_the_applications_own_validator_is_masked(shared: Patera, value: Any) -> None:
+    """A8."""
+    answer = await answer_to(shared, post("A8", "/bodies/own-error", json.dumps([value]).encode(), 422))
+    assert answer["details"] == {"body": "Value error, *** is not allowed"}
+
+
+@pytest.mark.parametrize("count", [1001, 50_000])
+async def test_errors_beyond_a_thousand_are_not_listed(shared: Patera, count: int) -> None:
+    """A8: the answer does not grow with the body."""
+    body = b'{"pet": {"kind": "dog", "tricks": [%s]}}' % b",".join([b"1"] * count)
+    answer = await answer_to(shared, post("A8", "/bodies/everything", body, 422))
+    assert answer["errors"] == [{"loc": ["body"], "msg": "More than 1000 errors", "type": "too_many_errors"}]
+
+
+@pytest.mark.parametrize("target", ["/bodies/small", "/bodies/small-form"])
+async def test_body_with_too_large_length_is_refused_before_reading(shared: Patera, target: str) -> None:
+    """A14."""
+    answer = await call(shared, post("A14", target, b"a=" + b"x" * 1001, 413, URLENCODED))
+    assert (answer.status, answer.taken) == (413, 0)
+
+
+@pytest.mark.parametrize("target", ["/bodies/small", "/bodies/small-form"])
+async def test_chunked_body_is_read_up_to_the_limit(shared: Patera, target: str) -> None:
+    """A15: of a body of any size, no more than the piece that goes over the limit is taken."""
+    answer = await call(shared, post("A15", target, (b"a" * 100,) * 5000, 413, URLENCODED))
+    assert (answer.status, answer.taken) == (413, 1100)
+
+
+@pytest.mark.parametrize("target", ["/bodies/json", "/bodies/any", "/bodies/sync", "/bodies/stream", "/forms/upload"])
+async def test_body_cut_off_never_reaches_the_handler_and_is_no_error(
+    shared: Patera, target: str, records: list[Any]
+) -> None:
+    """A16."""
+    headers = URLENCODED if target == "/forms/upload" else JSON
+    wire = Wire("A16", "POST", target, (headers, ("content-length", "900")), ORDER, is_cut=True)
+    answer = await call(shared, wire)
+    assert (answer.error, answer.starts) == (None, 0)
+    assert [record["level"].name for record in records] == ["INFO"]
+    assert "upload complete" not in events
+
+
+@pytest.mark.parametrize(
+    ("sent", "safe"),
+    [
+        ("../../x", "x"),
+        ("C:\\x", "x"),
+        ("NUL.txt", "_NUL.txt"),
+        ("a\0b.txt", "ab.txt"),
+        ("", "file"),
+        ("..", "file"),
+        (".env", "env"),
+        ("x" * 5000 + ".txt", "x" * 179 + ".txt"),
+    ],
+)
+async def test_filename_of_upload_becomes_a_bare_name(shared: Patera, sent: str, safe: str) -> None:
+    """A22."""
+    body = part("file", filename=sent) + END
+    answer = await answer_to(shared, post("A22", "/forms/read", body, 200, MULTIPART))
+    assert [file["safe"] for file in answer["files"]] == [safe]
+
+
+async def test_urlencoded_bytes_outside_utf8_and_nul_stay_data(shared: Patera) -> None:
+    """A23."""
+    answer = await answer_to(shared, post("A23", "/forms/read", b"a=%ff&b=x%00y", 200, URLENCODED))
+    assert answer["fields"] == [["a", "\ufffd"], ["b", "x\0y"]]
+
+
+async def test_repeated_query_parameter_fills_a_list(shared: Patera) -> None:
+    """A26."""
+    assert (await answer_to(shared, get("A26", "/read/query?a=1&a=2&a[]=3", 200)))["a"] == ["1", "2"]
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "TRACE", "BREW"])
+async def test_wrong_method_names_all_that_are_allowed(shared: Patera, method: str) -> None:
+    """A36."""
+    answer = await call(shared, Wire("A36", method, "/paths/verbs", status=405))
+    assert answer.header("allow") == "DELETE, GET, HEAD, OPTIONS, PUT"
+
+
+@pytest.mark.parametrize("target", ["/paths/verbs", "/output/file", "/static/digits.txt", "/output/stream"])
+async def test_head_has_headers_of_get_and_no_body(shared: Patera, target: str) -> None:
+    """A37."""
+    whole, head = await call(shared, Wire("A37", "GET", target)), await call(shared, Wire("A37", "HEAD", target))
+    kept = [header for header in whole.headers if header[0] != b"x-request-id"]
+    assert [header for header in head.headers if header[0] != b"x-request-id"] == kept
+    assert (head.body, head.is_complete) == (b"", True)
+
+
+async def test_head_of_a_stream_closes_its_generator(shared: Patera) -> None:
+    """A37: one that never began has nothing to clean up, and warns of nothing."""
+    answer = await call(shared, Wire("A37", "HEAD", "/output/stream"))
+    assert (answer.error, events) == (None, [])
+
+
+async def test_options_without_preflight_headers_has_allow(shared: Patera) -> None:
+    """A38."""
+    answer = await call(shared, Wire("A38", "OPTIONS", "/paths/verbs", status=204))
+    assert (answer.header("allow"), answer.body, events) == ("DELETE, GET, HEAD, OPTIONS, PUT", b"", [])
+
+
+async def test_overlapping_ranges_send_no_more_than_the_file(shared: Patera) -> None:
+    """A40."""
+    for target in ("/static/digits.txt", "/output/file"):
+        answer = await call(shared, get("A40", target, 206, name_ranges(100)))
+        assert answer.body == b"0123456789"
+
+
+async def test_cookies_around_a_broken_one_are_read(shared: Patera) -> None:
+    """A45."""
+    answer = await answer_to(shared, get("A45", "/read/cookie", 200, ("cookie", "x; =; \xff=1; theme=dark")))
+    assert answer["theme"] == "dark"
