@@ -72,10 +72,11 @@ def _name_of(kind: type) -> str:
 
 def _type_text(kind: type[BaseSettings], key: str) -> str:
     """Return the type of a key where it is declared first, which overrides have to fit as well."""
-    bases = [base for base in kind.__mro__ if key in getattr(base, "model_fields", ())]
-    if not bases:
+    declared = [getattr(base, "model_fields", {}) for base in kind.__mro__]
+    fields = [each[key] for each in declared if key in each]
+    if not fields:
         return "values that the class accepts"
-    return annotation_text(bases[-1].model_fields[key].annotation)
+    return annotation_text(fields[-1].annotation)
 
 
 def annotation_text(annotation: Any) -> str:

@@ -1,14 +1,18 @@
-"""Reading JSON strictly."""
+"""Reading JSON strictly, and writing it."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from .exceptions import MalformedRequest
 
-__all__ = ["check_json_numbers", "parse_json"]
+__all__ = ["check_json_numbers", "dump_json", "parse_json"]
+
+#: Serialises anything that Pydantic knows; NaN and infinities, which JSON lacks, become null.
+dump_json = partial(to_json, by_alias=True, inf_nan_mode="null")
 
 
 def parse_json(body: bytes | str) -> Any:

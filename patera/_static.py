@@ -12,20 +12,18 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 from starlette.datastructures import Headers
-from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable, Response
+from starlette.responses import Response
 from starlette.staticfiles import NotModifiedResponse
 from starlette.staticfiles import StaticFiles as StarletteStaticFiles
 
+from ._files import CheckedFile
 from .controller import Controller, get, path
-from .exceptions import BaseHttpException, MalformedRequest, StaticAssetNotFound
-from .http import HttpStatus
+from .exceptions import StaticAssetNotFound
 from .request import Request
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
     from typing import Any
-
-    from ._types import Message, Receive, Scope, Send
 
 __all__ = ["StaticFiles", "resolve_folder", "safe_join", "static_controller"]
 
@@ -144,56 +142,11 @@ class StaticFiles(StarletteStaticFiles):
     ) -> Response:
         """Return the file, a part of it, or 304 where the client has it already."""
         headers = Headers(scope=scope)
-        response = _File(full_path, status_code, headers={"cache-control": CACHE_CONTROL}, stat_result=stat_result)
+        response = CheckedFile(full_path, status_code, {"cache-control": CACHE_CONTROL}, stat_result=stat_result)
         if self.is_not_modified(response.headers, headers):
             return NotModifiedResponse(response.headers)
-        response.check_range(headers, stat_result.st_size)
+        response.check_range(scope)
         return response
-
-
-class _File(FileResponse):
-    """A file whose range errors have the framework's JSON body, and which never ends short of its length."""
-
-    def check_range(self, headers: Headers, size: int) -> None:
-        """Raise for a `Range` header that Starlette would answer with plain text of its own."""
-        if "range" not in headers or ("if-range" in headers and not self._should_use_range(headers["if-range"])):
-            return
-        try:
-            self._parse_range_header(headers["range"], size)
-        except MalformedRangeHeader as error:
-            raise MalformedRequest("Malformed Range header") from error
-        except RangeNotSatisfiable as error:
-            raise BaseHttpException(
-                "Range not satisfiable",
-                HttpStatus.RANGE_NOT_SATISFIABLE,
-                headers={"content-range": f"bytes */{size}"},
-            ) from error
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await super().__call__(scope, receive, _exactly(send) if scope["method"] != "HEAD" else send)
-
-
-def _exactly(send: Send) -> Send:
-    """Hold a body to the announced `content-length`, should the file change while it is being sent.
-
-    A file that became shorter breaks off the response, so that no client takes it for complete; of
-    one that grew, the announced part is sent.
-    """
-    left = 0
-
-    async def send_exactly(message: Message) -> None:
-        nonlocal left
-        if message["type"] == "http.response.start":
-            left = int(Headers(raw=message["headers"])["content-length"])
-        elif message["type"] == "http.response.body":
-            body = message["body"][:left]
-            left -= len(body)
-            if left and not message["more_body"]:
-                raise OSError(f"The file became {left} bytes shorter while it was being sent")
-            message = {**message, "body": body}
-        await send(message)
-
-    return send_exactly
 
 
 def static_controller(url: str) -> type[Controller]:

@@ -1,25 +1,19 @@
-"""Bodies that are sent piece by piece: streams, files, server-sent events, JSON lines."""
+"""Bodies that are sent piece by piece: streams, server-sent events, JSON lines."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from functools import partial
-from mimetypes import guess_type
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
-from pydantic_core import to_json
 from starlette.concurrency import iterate_in_threadpool
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
-from starlette.responses import FileResponse
-from starlette.responses import Response as StarletteResponse
 
+from ._json import dump_json
 from ._types import Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -27,8 +21,7 @@ if TYPE_CHECKING:
 
 Chunk = bytes | bytearray | memoryview | str
 StreamContent = Iterable[Chunk] | AsyncIterable[Chunk]
-
-CHUNK_BYTES = 64 * 1024
+Encode = Callable[[Iterable[Any] | AsyncIterable[Any]], AsyncGenerator[Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +53,7 @@ class ServerSentEvent:
             if value is not None:
                 lines.append(f"{name}: {' '.join(_lines(str(value)))}")
         if self.data is not None:
-            text = self.data if isinstance(self.data, str) else to_json(self.data).decode()
+            text = self.data if isinstance(self.data, str) else dump_json(self.data).decode()
             lines.extend(f"data: {line}" for line in _lines(text))
         return ("\n".join(lines) + "\n\n").encode()
 
@@ -81,7 +74,7 @@ async def encode_lines(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenera
     """Yield each item as one line of JSON."""
     async with aclosing(iterate(items)) as each:
         async for item in each:
-            yield to_json(item, by_alias=True, inf_nan_mode="null") + b"\n"
+            yield dump_json(item) + b"\n"
 
 
 async def iterate(content: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
@@ -100,20 +93,16 @@ async def iterate(content: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator
 
 
 class StreamBody:
-    """A body that comes from an iterable."""
+    """A body that comes from an iterable.
 
-    def __init__(self, content: StreamContent) -> None:
+    Args:
+        content: The iterable; it is closed however the sending ends.
+        encode: Makes the pieces of the body out of its items, which are the pieces themselves otherwise.
+    """
+
+    def __init__(self, content: Iterable[Any] | AsyncIterable[Any], encode: Encode | None = None) -> None:
         self.content = content
-
-    @classmethod
-    def of_file(cls, file: Any) -> StreamBody:
-        """Stream a readable binary file object, closing it at the end."""
-
-        def chunks() -> Iterable[bytes]:
-            with file:
-                yield from iter(partial(file.read, CHUNK_BYTES), b"")
-
-        return cls(chunks())
+        self._encode = encode or iterate
 
     async def send(self, response: Response[Any], scope: Scope, receive: Receive, send: Send) -> None:
         """Send start, pieces and end; stop when the client is gone."""
@@ -133,7 +122,8 @@ class StreamBody:
         await run_until_disconnect(partial(self._send_pieces, start, send), receive)
 
     async def _send_pieces(self, start: Message, send: Send) -> None:
-        async with aclosing(iterate(self.content)) as pieces:
+        send = _noticing_disconnect(send)
+        async with aclosing(self._encode(self.content)) as pieces:
             await send(start)
             async for piece in pieces:
                 body = piece.encode() if isinstance(piece, str) else bytes(piece)
@@ -145,6 +135,18 @@ class StreamBody:
             await self.content.aclose()
         elif hasattr(self.content, "close"):
             await anyio.to_thread.run_sync(self.content.close)
+
+
+def _noticing_disconnect(send: Send) -> Send:
+    """Translate the OSError with which servers of ASGI 2.4 say that the client is gone; others are the content's."""
+
+    async def send_or_notice(message: Message) -> None:
+        try:
+            await send(message)
+        except OSError as error:
+            raise ClientDisconnect from error
+
+    return send_or_notice
 
 
 async def run_until_disconnect(work: Callable[[], Any], receive: Receive) -> None:
@@ -171,54 +173,6 @@ async def run_until_disconnect(work: Callable[[], Any], receive: Receive) -> Non
             failure = error
         tasks.cancel_scope.cancel()
     if failure is not None:
-        # Servers of ASGI 2.4 raise OSError from send() when the client is gone.
-        if isinstance(failure, OSError):
-            raise ClientDisconnect from failure
         raise failure
     if not is_done:
         raise ClientDisconnect
-
-
-class FileBody:
-    """A body that is a file on disk; Starlette's `FileResponse` does the ranges."""
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = path
-
-    @staticmethod
-    def media_type_of(name: str | os.PathLike[str]) -> str:
-        """Guess the media type by the name's ending."""
-        return guess_type(str(name))[0] or "application/octet-stream"
-
-    async def send(self, response: Response[Any], scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the file, a part of it, or 304.
-
-        Raises:
-            FileNotFoundError: There is no such file; nothing was sent yet.
-        """
-        stat = await anyio.to_thread.run_sync(os.stat, self.path)
-        headers = dict(response.headers.items())
-        answer: StarletteResponse = FileResponse(self.path, response.status_code, headers, stat_result=stat)
-        cookies = [header for header in response.raw_headers if header[0] == b"set-cookie"]
-        if response.status_code == 200 and is_not_modified(answer.headers, Headers(scope=scope)):
-            kept = ("cache-control", "content-location", "etag", "expires", "last-modified", "vary")
-            answer = StarletteResponse(
-                status_code=304, headers={name: value for name, value in answer.headers.items() if name in kept}
-            )
-        answer.raw_headers = [header for header in answer.raw_headers if header[0] != b"set-cookie"] + cookies
-        await answer(scope, receive, send)
-
-
-def is_not_modified(response: Headers, request: Headers) -> bool:
-    """Tell whether the client's copy is still good (RFC 9110, section 13.2.2)."""
-    wanted = request.get("if-none-match")
-    if wanted is not None:
-        tags = [tag.strip().removeprefix("W/") for tag in wanted.split(",")]
-        return wanted.strip() == "*" or response.get("etag") in tags
-    since, modified = request.get("if-modified-since"), response.get("last-modified")
-    if since is None or modified is None:
-        return False
-    try:
-        return parsedate_to_datetime(since) >= parsedate_to_datetime(modified)
-    except (TypeError, ValueError):
-        return False

@@ -235,9 +235,15 @@ class Patera(Starlette):
         claimed |= {config_name(type(logger)) for logger in self.loggers}
         for name, reason in late("patera.config").unknown_variables(self.config, claimed):
             self.logger.warning("The environment variable {} is ignored: {}", name, reason)
+        self._warn_of_debug()
         self._warn_of_wildcard()
         for warning in self._compiled.warnings if self._compiled is not None else ():
             self.logger.warning("{}", warning)
+
+    def _warn_of_debug(self) -> None:
+        is_open = self.configs["HOST"] not in ("localhost", "127.0.0.1", "::1")
+        if self.debug and is_open and not self.config.is_set("DEBUG"):
+            self.logger.warning("DEBUG is on because nothing sets it, and HOST is {}; set it", self.configs["HOST"])
 
     def _warn_of_wildcard(self) -> None:
         both = self.config.is_set("CORS_ALLOW_ORIGINS") and self.config.is_set("CORS_ALLOW_CREDENTIALS")

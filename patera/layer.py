@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .exceptions import Mistake
     from .request import Request
 
-__all__ = ["Call", "Layer", "Place"]
+__all__ = ["Call", "Layer", "Next", "NextSync", "Place"]
 
 T = TypeVar("T")
 Next = Callable[["Call"], Awaitable[Any]]

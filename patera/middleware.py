@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MiddlewareBase"]
 
-NextApp = Callable[[Request], Awaitable[Any]]
+NextApp = Callable[[Request], Awaitable[Response[Any]]]
 
 
 class MiddlewareBase:
@@ -41,8 +41,7 @@ class MiddlewareBase:
 
     async def middleware(self, req: Request) -> Response[Any]:
         """Answer the request: with a response of one's own, or what `await self.next(req)` returned."""
-        response: Response[Any] = await self.next(req)
-        return response
+        return await self.next(req)
 
     async def __call__(self, req: Request) -> Response[Any]:
         """Run the middleware and see to it that it returned a response."""

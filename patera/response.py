@@ -5,20 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mapping
 from datetime import datetime
-from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self
 from urllib.parse import quote, urlencode, urlsplit
 
-from pydantic_core import to_json
 from starlette.background import BackgroundTask
 from starlette.responses import Response as StarletteResponse
 from typing_extensions import TypeVar
 
 from ._context import current_request, find_application
 from ._cookies import format_cookie
-from ._headers import ResponseHeaders, content_disposition, merge_headers
-from ._streams import FileBody, ServerSentEvent, StreamBody, StreamContent, encode_events, encode_lines
+from ._files import FileBody, FileChunks, file_type
+from ._headers import ResponseHeaders, content_disposition, content_type_header, merge_headers
+from ._json import dump_json
+from ._streams import ServerSentEvent, StreamBody, StreamContent, encode_events, encode_lines
 from ._types import Message, RawHeader, Receive, Scope, Send
 from .http import HttpStatus
 
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["ForeignResponse", "Response", "ServerSentEvent", "is_safe_redirect"]
 
 T = TypeVar("T", default=Any)
-
-
-#: Serialises anything that Pydantic knows; NaN and infinities, which JSON lacks, become null.
-dump_json = partial(to_json, by_alias=True, inf_nan_mode="null")
 
 
 class _Unset:
@@ -100,9 +96,9 @@ class Response(StarletteResponse, Generic[T]):
         if headers is not None:
             self.set_headers(headers)
         if media_type is not None:
-            self.set_header("content-type", str(media_type))
+            self.set_header("content-type", content_type_header(media_type)[1].decode("latin-1"))
         if content is not None:
-            self._fill(content, TEXT_TYPE if isinstance(content, str) else BINARY_TYPE).shape()
+            self._fill_content(content).shape()
 
     @property
     def status_code(self) -> int:
@@ -238,12 +234,11 @@ class Response(StarletteResponse, Generic[T]):
             FileNotFoundError: When sent, if the path does not exist.
         """
         if isinstance(body, bytes | bytearray | memoryview):
-            self._fill(bytes(body), BINARY_TYPE)
+            self._fill(bytes(body), file_type(filename))
         elif isinstance(body, str | PathLike):
-            self._fill_stream(FileBody(body), None)
-            media_type = media_type or FileBody.media_type_of(filename or body)
+            self._fill_stream(FileBody(body), file_type(filename or body))
         else:
-            self._fill_stream(StreamBody.of_file(body), BINARY_TYPE)
+            self._fill_stream(StreamBody(FileChunks(body)), file_type(filename))
         if filename is not None:
             self._set_raw(b"content-disposition", content_disposition(filename, inline=inline))
         if media_type is not None:
@@ -269,7 +264,7 @@ class Response(StarletteResponse, Generic[T]):
 
     def ndjson(self, items: Iterable[Any] | AsyncIterable[Any]) -> Self:
         """Send items as newline-delimited JSON, one line each."""
-        return self._fill_stream(StreamBody(encode_lines(items)), NDJSON_TYPE)
+        return self._fill_stream(StreamBody(items, encode_lines), NDJSON_TYPE)
 
     def sse(self, events: Iterable[Any] | AsyncIterable[Any]) -> Self:
         """Send server-sent events (WHATWG HTML, section 9.2).
@@ -279,7 +274,7 @@ class Response(StarletteResponse, Generic[T]):
         """
         self._set_raw(b"cache-control", b"no-cache")
         self._set_raw(b"x-accel-buffering", b"no")
-        return self._fill_stream(StreamBody(encode_events(events)), EVENTS_TYPE)
+        return self._fill_stream(StreamBody(events, encode_events), EVENTS_TYPE)
 
     def set_header(self, key: str, value: str) -> Self:
         """Set a header, replacing one of the same name.
@@ -419,7 +414,11 @@ class Response(StarletteResponse, Generic[T]):
         elif data is not UNSET:
             self.body = data.encode() if isinstance(data, str) else bytes(data)
         if own_type is not None:
-            self._add_type(declared_type or own_type)
+            if self.raw_headers:
+                self._add_type(declared_type or own_type)
+            else:
+                self._added_type = declared_type or own_type
+                self.raw_headers.append(self._added_type)
         self._is_shaped = True
 
     def content_headers(self) -> list[RawHeader]:
@@ -465,6 +464,13 @@ class Response(StarletteResponse, Generic[T]):
             self._template = self._stream = None
         return self
 
+    def _fill_content(self, content: Any) -> Self:
+        if isinstance(content, str):
+            return self._fill(content, TEXT_TYPE)
+        if isinstance(content, bytes | bytearray | memoryview):
+            return self._fill(bytes(content), BINARY_TYPE)
+        raise TypeError(f"Response() takes text or bytes, got {content!r}; write Response().json(...)")
+
     def _fill_template(self, source: str, context: Mapping[str, Any] | None, *, is_source: bool) -> Self:
         self._fill(b"", HTML_TYPE)
         self._template = (source, context, is_source)
@@ -482,12 +488,11 @@ class Response(StarletteResponse, Generic[T]):
     def _add_type(self, content_type: RawHeader) -> None:
         """Add the body's content type unless one was set; one that was added before makes room."""
         headers = self.raw_headers
-        if headers:
-            if self._added_type is not None and self._added_type in headers:
-                headers.remove(self._added_type)
-            for name, _ in headers:
-                if name == b"content-type":
-                    return
+        if self._added_type is not None and self._added_type in headers:
+            headers.remove(self._added_type)
+        for name, _ in headers:
+            if name == b"content-type":
+                return
         self._added_type = content_type
         headers.append(content_type)
 
@@ -500,7 +505,8 @@ class Response(StarletteResponse, Generic[T]):
         if app is not None and _ENDPOINT_NAME.fullmatch(location) and app.has_endpoint(location):
             return app.url_for(location, **values)
         query = urlencode({key: value for key, value in values.items() if value is not None}, doseq=True)
-        return f"{location}{'&' if '?' in location else '?'}{query}" if query else location
+        url, mark, fragment = location.partition("#")
+        return f"{url}{'&' if '?' in url else '?'}{query}{mark}{fragment}" if query else location
 
 
 def _current_request(call: str) -> Request:

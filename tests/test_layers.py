@@ -18,7 +18,10 @@ EXTENSIONS = set(
 LAYERS = [
     set("http _types _validation concurrency _context _endpoint exceptions exception _imports _aliases".split()),
     set("config _config_ logging _log_ layer _layers controller parameters extension cli".split()),
-    set("request response middleware uploads _body _cookies _forms _headers _json _sockets _streams _values".split()),
+    set(
+        "request response middleware uploads _body _cookies _files _forms _headers _json _sockets _streams "
+        "_values".split()
+    ),
     set("_compiler _static _templating _sandbox openapi inspect cli._commands cli._parse cli._run".split()),
     set("application _loading _lifecycle __init__".split()),
     set("testing _lifespan_session _websocket_session cli._".split()),

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import BaseRoute
 
 from patera._context import use_application
+from patera._json import dump_json
 from patera._types import ASGIApp, Scope
 from patera.exceptions import ConfigurationError, Mistake
-from patera.response import dump_json
 
 from .annotations import Namespace
 from .collect import collect_controller

@@ -130,25 +130,29 @@ def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:
 def _compile_edge(runtime: Runtime, exchange: Exchange) -> Callable[[Scope], list[RawHeader]]:
     """Return the function that makes the edge's headers of a request; none where an outer edge does it."""
     policy, own_edge = exchange.policy, runtime.own_edge
-    if policy is None or policy.is_open or exchange.finds_policy:
-        static = () if policy is None or exchange.finds_policy else policy.headers
-
-        def headers_of(scope: Scope, request_id: bytes) -> list[RawHeader]:
-            return [*static, (b"x-request-id", request_id)]
-    else:
-
-        def headers_of(scope: Scope, request_id: bytes) -> list[RawHeader]:
-            return edge_headers(scope, policy, request_id)
+    static: Sequence[RawHeader] | None = None
+    if policy is None or exchange.finds_policy:
+        static = ()
+    elif policy.is_open:
+        static = policy.headers
 
     def edge_of(scope: Scope) -> list[RawHeader]:
-        if own_edge and EDGE_KEY not in scope:
-            return headers_of(scope, assign_request_id(scope))
-        scope["patera.cors"] = policy
-        if "patera.request_id" not in scope:
-            assign_request_id(scope)
-        return []
+        if not own_edge or EDGE_KEY in scope:
+            return _outer_edge(scope, policy)
+        request_id = assign_request_id(scope)
+        if static is None:
+            return edge_headers(scope, policy, request_id)
+        return [*static, (b"x-request-id", request_id)]
 
     return edge_of
+
+
+def _outer_edge(scope: Scope, policy: CorsPolicy | None) -> list[RawHeader]:
+    """Leave the headers to the edge outside, which has to know the policy of the route."""
+    scope["patera.cors"] = policy
+    if "patera.request_id" not in scope:
+        assign_request_id(scope)
+    return []
 
 
 def _edge_found(scope: Scope, extra: list[RawHeader]) -> list[RawHeader]:

@@ -12,10 +12,11 @@ from pydantic_core import PydanticSerializationError
 from starlette.responses import Response as StarletteResponse
 
 from patera._headers import content_type_header
+from patera._json import dump_json
 from patera._types import RawHeader
 from patera.exceptions import ResponseValidationError
 from patera.http import MediaType
-from patera.response import JSON_TYPE, Response, dump_json
+from patera.response import JSON_TYPE, Response
 
 if TYPE_CHECKING:
     from patera.request import Request

@@ -17,7 +17,9 @@ from tests.hostile.wire import JSON, MULTIPART, URLENCODED, Answer, Wire, call, 
 READERS = ("json", "model", "sync", "any", "list")
 
 
-def post(row: str, target: str, body: bytes | tuple[bytes, ...], status: int | tuple[int, ...], *headers: tuple[str, str]) -> Wire:
+def post(
+    row: str, target: str, body: bytes | tuple[bytes, ...], status: int | tuple[int, ...], *headers: tuple[str, str]
+) -> Wire:
     return Wire(row, "POST", target, headers or (JSON,), body, status)
 
 
@@ -79,7 +81,13 @@ BODIES = [
     post("A12 quoted", "/bodies/json", ORDER, 200, ("content-type", 'application/json;charset="UTF-8"')),
     post("A12 case", "/bodies/json", ORDER, 200, ("content-type", "Application/JSON")),
     post("A12 suffix", "/bodies/json", ORDER, 200, ("content-type", "application/vnd.x+json")),
-    post("A13", "/bodies/json", ORDER.decode().encode("utf-16"), 415, ("content-type", "application/json; charset=utf-16")),
+    post(
+        "A13",
+        "/bodies/json",
+        ORDER.decode().encode("utf-16"),
+        415,
+        ("content-type", "application/json; charset=utf-16"),
+    ),
     post("A13 unknown", "/bodies/json", ORDER, 415, ("content-type", "application/json; charset=punycode")),
     post("A14", "/bodies/small", b"x" * 1001, 413),
     post("A14 form", "/bodies/small-form", b"a=" + b"x" * 1001, 413, URLENCODED),
@@ -103,7 +111,13 @@ BODIES = [
 FORMS = [
     post("A17 no boundary", "/forms/read", part("a") + END, 400, ("content-type", "multipart/form-data")),
     post("A17 empty boundary", "/forms/read", part("a") + END, 400, ("content-type", "multipart/form-data; boundary=")),
-    post("A17 huge boundary", "/forms/read", part("a") + END, 400, ("content-type", "multipart/form-data; boundary=" + "b" * 5000)),
+    post(
+        "A17 huge boundary",
+        "/forms/read",
+        part("a") + END,
+        400,
+        ("content-type", "multipart/form-data; boundary=" + "b" * 5000),
+    ),
     post("A17 garbage", "/forms/read", b"\x00\xff garbage", 400, MULTIPART),
     post("A17 empty", "/forms/read", b"", 400, MULTIPART),
     post("A17 other boundary", "/forms/read", b"--c\r\n\r\nx\r\n--c--", 400, MULTIPART),
@@ -113,7 +127,9 @@ FORMS = [
     post("A18", "/forms/read", part("a") + part("b")[:-2], 400, MULTIPART),
     post("A18 before the last boundary", "/forms/read", part("a") + part("b"), 400, MULTIPART),
     post("A18 within the last boundary", "/forms/read", part("a") + END[:3], 400, MULTIPART),
-    post("A18 within a file", "/forms/multipart", part("title") + part("file", b"x" * 9000, "f.txt")[:-5], 400, MULTIPART),
+    post(
+        "A18 within a file", "/forms/multipart", part("title") + part("file", b"x" * 9000, "f.txt")[:-5], 400, MULTIPART
+    ),
     post("A18 in a def handler", "/forms/sync", part("a") + part("b"), 400, MULTIPART),
     post("A19 fields", "/forms/read", part("a") * 1001 + END, 400, MULTIPART),
     post("A19 1000 fields", "/forms/read", part("a") * 1000 + END, 200, MULTIPART),
@@ -128,7 +144,14 @@ FORMS = [
     post("A21 preamble", "/forms/read", b"x" * 5_000_000 + b"\r\n" + part("a") + END, (200, 400), MULTIPART),
     post("A21 epilogue", "/forms/read", part("a") + END + b"x" * 5_000_000, (200, 400), MULTIPART),
     post("A21 10k part headers", "/forms/read", part("a", headers=b"X-A: 1\r\n" * 10_000) + END, 400, MULTIPART),
-    post("A21 1 MB part header", "/forms/read", part("a", headers=b"X-A: %s\r\n" % (b"1" * 1_000_000)) + END, 400, MULTIPART),
+    post(
+        "A21 1 MB part header",
+        "/forms/read",
+        part("a", headers=b"X-A: %s\r\n" % (b"1" * 1_000_000)) + END,
+        400,
+        MULTIPART,
+    ),
+    post("A22 5 KB", "/forms/read", part("file", filename="x" * 5000) + END, 400, MULTIPART),
     post("A24", "/forms/urlencoded", ORDER, 415),
     post("A24 multipart", "/forms/multipart", ORDER, 415),
     post("A24 read by the handler", "/forms/read", ORDER, 415),
@@ -232,7 +255,10 @@ PATHS = [
     get("A42 //etc/passwd", "//etc/passwd", 404),
     get("A42 merged slashes", "/static//etc/passwd", 308),
     get("A42 encoded slashes", "/static/%2fetc%2fpasswd", 308),
-    *[get(f"A43 {name}", f"/static/{name}", 404) for name in (".env", ".git/config", "folder/.hidden", ".well-known/.x")],
+    *[
+        get(f"A43 {name}", f"/static/{name}", 404)
+        for name in (".env", ".git/config", "folder/.hidden", ".well-known/.x")
+    ],
     get("A43 .well-known", "/static/.well-known/security.txt", 200),
     *[get(f"A44 {name}", f"/static/{name}", 404) for name in ("nul.txt", "CON", "folder/aux.x", "com1", "lpt9.png")],
 ]
@@ -378,7 +404,7 @@ async def test_body_cut_off_never_reaches_the_handler_and_is_no_error(
         ("", "file"),
         ("..", "file"),
         (".env", "env"),
-        ("x" * 5000 + ".txt", "x" * 179 + ".txt"),
+        ("x" * 2000 + ".txt", "x" * 179 + ".txt"),
     ],
 )
 async def test_filename_of_upload_becomes_a_bare_name(shared: Patera, sent: str, safe: str) -> None:

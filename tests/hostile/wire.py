@@ -187,8 +187,6 @@ def is_error_body(answer: Answer) -> bool:
     return is_json and isinstance(body, dict) and {"status", "message"} <= set(body) <= known
 
 
-
-
 def ids(rows: Sequence[Wire]) -> list[str]:
     """Return the names of rows for parametrised tests."""
     return [row.row for row in rows]
