@@ -66,6 +66,13 @@ def _charset(header: str) -> str | None:
     return None if charset is None else charset.decode("latin-1").strip().lower()
 
 
+def _two_lengths() -> MalformedRequest:
+    """Return the error of a body whose end sender and receiver may see in two places (RFC 9112, section 6.3)."""
+    error = MalformedRequest("Both content-length and transfer-encoding were sent")
+    error.headers["connection"] = "close"
+    return error
+
+
 class BodyRequest(StarletteRequest[Any]):
     """Starlette's request with limits, strict readers and deferred closing; base of `Request`."""
 
@@ -155,13 +162,18 @@ class BodyRequest(StarletteRequest[Any]):
         if self.scope["type"] != "http":
             raise RuntimeError("A websocket has no body: use receive_text(), receive_bytes() or receive_json()")
         length: bytes | None = None
+        is_chunked = False
         for name, value in self.scope["headers"]:
             if name == b"content-length":
                 if length is not None:
                     raise MalformedRequest("The header content-length was sent more than once")
                 length = value
+            elif name == b"transfer-encoding":
+                is_chunked = True
             elif name == b"content-encoding" and value.strip().lower() not in _PLAIN_ENCODINGS:
                 raise UnsupportedMediaType("identity", value.decode("latin-1"), "Unsupported content encoding")
+        if is_chunked and length is not None:
+            raise _two_lengths()
         limit = self._body_limit
         # Twenty digits are far beyond any limit, and thousands would be an error of `int`.
         if length is not None and limit is not None and not (length.isdigit() and int(length[:20]) <= limit):

@@ -81,8 +81,8 @@ class Lifecycle:
     async def _start(self) -> None:
         app = self._app
         for name, extension in app.extensions.items():
-            self._started.append((f"the extension {name}", partial(self._stop_extension, extension)))
             await self._run_first((f"the extension {name}", partial(extension.startup, app)))
+            self._started.append((f"the extension {name}", partial(self._stop_extension, extension)))
             for function in app.hooks.startup_of(extension):
                 await self._run_first((f"the extension {name} ({_name(function)})", function))
         self._started.append(("the application", lambda: self._run_all(app.hooks.shutdown_of(None))))

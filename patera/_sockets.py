@@ -11,7 +11,7 @@ from starlette.websockets import WebSocketDisconnect
 from ._body import BodyRequest
 from ._json import parse_json
 from ._types import Message
-from .exceptions import MalformedRequest
+from .exceptions import MalformedRequest, PayloadTooLarge
 
 __all__ = ["SocketRequest", "WebSocketDisconnect"]
 
@@ -62,12 +62,15 @@ class SocketRequest(BodyRequest):
 
         Raises:
             WebSocketDisconnect: `websocket.disconnect` was returned before.
+            PayloadTooLarge: The message is larger than the endpoint allows; unhandled it closes with 1009.
         """
         if self.scope["type"] != "websocket":
             return await self._receive()
         if self._is_disconnected:
             raise self._gone()
         event = await self._receive()
+        if event["type"] == "websocket.receive":
+            self._check_size(event)
         if event["type"] == "websocket.connect":
             self._is_connect_received = True
             return await self.receive() if self._is_accepted else event
@@ -207,6 +210,18 @@ class SocketRequest(BodyRequest):
         if event["type"] == "websocket.disconnect":
             raise self._gone()
         return event
+
+    def _check_size(self, event: Message) -> None:
+        limit = self._body_limit
+        if limit is None:
+            return
+        text = event.get("text")
+        if text is None:
+            size = len(event.get("bytes") or b"")
+        else:
+            size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        if size > limit:
+            raise PayloadTooLarge(limit)
 
     def _require_socket(self, name: str) -> None:
         if self.scope["type"] != "websocket":

@@ -253,7 +253,7 @@ def open_api_docs(*args: Descriptor) -> Callable[[F], F]:
 
 
 def max_content_length(limit: int | None) -> Callable[[F], F]:
-    """Allow another body size here than `MAX_CONTENT_LENGTH` (413 beyond it).
+    """Allow another body size here than `MAX_CONTENT_LENGTH` (413 beyond it); of a websocket, another message size.
 
     Example:
         @post("/videos")

@@ -568,11 +568,12 @@ def is_safe_redirect(target: str, host: str | None = None) -> bool:
     """
     if not target or target != target.strip() or re.search(r"[\x00-\x20\\]", target):
         return False
-    if re.search(r"%(0[0-9a-f]|1[0-9a-f]|5c)", target[:16], re.IGNORECASE):
-        return False
     try:
         parts = urlsplit(target)
     except ValueError:
+        return False
+    # A proxy may decode the path before it looks at it.
+    if re.search(r"%(?:0[0-9a-f]|1[0-9a-f]|5c)", parts.path, re.IGNORECASE):
         return False
     if parts.scheme or parts.netloc:
         return parts.scheme in ("http", "https") and host is not None and parts.netloc == host

@@ -2,10 +2,10 @@
 
 | block | what happens |
 |-------|--------------|
-| `python` with `# name.py` as first line | written to that file of the page's folder; tests run with pytest at the end |
+| `python`, first line `# name.py` | written to that file of the page's folder; tests run with pytest at the end |
 | `python` | executed, one block after the other, in one module for the page |
-| `jinja` with `{# name.html #}` as first line | written to that file |
-| `console` | `$ curl` asks an application of everything defined so far, `$ python` runs; output is compared |
+| `jinja`, first line `{# name.html #}` | written to that file |
+| `console` | `$ curl` asks an application of all classes so far, `$ python` runs; outputs are compared |
 | `sh` | `make` targets and `patera` commands exist |
 | `json`, `toml` | can be parsed |
 | `text` | nothing |
@@ -38,8 +38,7 @@ from patera.logging import LoggerBase
 from patera.testing import PateraTestClient
 
 ROOT = Path(__file__).parent.parent
-#: Where processes of their own find the package, also where it is not installed.
-PACKAGE_FOLDER = Path(patera.__file__).parent.parent
+PACKAGE = Path(patera.__file__).parent
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE_NAME = re.compile(r"(?:# |\{# )([\w./-]+\.\w+)(?: #\})?")
@@ -103,7 +102,8 @@ class PageRun:
             for block in blocks_of(self._page):
                 await self._run_block(block)
             for name in self._tests:
-                self._run_python(["-m", "pytest", "-q", "-p", "no:cacheprovider", name])
+                done = run_pytest(self._folder, name)
+                assert done.returncode == 0, done.stdout
         finally:
             del sys.modules[self._module.__name__]
 
@@ -147,15 +147,7 @@ class PageRun:
         raise AssertionError(f"{command[0]} cannot be run here")
 
     def _run_python(self, arguments: list[str]) -> str:
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=self._folder,
-            env={**os.environ, "PYTHONPATH": str(PACKAGE_FOLDER)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        done = run_python(self._folder, *arguments)
         assert done.returncode == 0, f"{arguments}\n{done.stdout}{done.stderr}"
         return done.stdout
 
@@ -208,7 +200,7 @@ def _is_shown(expected: str, shown: str) -> bool:
         return False
     if body.endswith("..."):
         return "".join(shown_body.split()).startswith("".join(body.removesuffix("...").split()))
-    return _parsed(body) == _parsed(shown_body)
+    return bool(_parsed(body) == _parsed(shown_body))
 
 
 def _parsed(text: str) -> Any:
@@ -229,7 +221,8 @@ async def curl(client: PateraTestClient, words: list[str], folder: Path) -> str:
     parser.add_argument("-F", "--form", action="append", default=[])
     parser.add_argument("--json")
     options = parser.parse_args(words)
-    headers = dict(header.split(": ", 1) for header in options.header)
+    given = (header.split(": ", 1) for header in options.header)
+    headers = {name.lower(): value for name, value in given}
     content: dict[str, Any] = {}
     if options.json is not None:
         content = {"content": options.json, "headers": {"content-type": "application/json", **headers}}
@@ -261,7 +254,7 @@ def _multipart(parts: list[str], folder: Path) -> dict[str, Any]:
 def _check_shell(text: str) -> None:
     """See to it that `make` targets and `patera` commands exist."""
     targets = set(MAKE_TARGET.findall((ROOT / "Makefile").read_text()))
-    for line in text.splitlines():
+    for line in text.replace("\\\n", "").splitlines():
         words = [word for word in shlex.split(line, comments=True) if "=" not in word]
         if words[:1] == ["make"]:
             assert set(words[1:]) <= targets, line
@@ -281,6 +274,30 @@ CHECKS: dict[str, Callable[[str], Any]] = {
     "toml": tomllib.loads,
     "text": _check_nothing,
 }
+
+
+def python_environment(**variables: str) -> dict[str, str]:
+    """Return the environment of a process that finds the package, also where it is not installed."""
+    return {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "PYTHONDONTWRITEBYTECODE": "1", **variables}
+
+
+def run_python(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `python ARGUMENTS` in a folder to its end, with some environment variables."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=python_environment(**variables),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the tests of a folder, with the one plugin that they need and warnings as errors."""
+    plugins = ["-p", "pytest_asyncio.plugin", "-p", "no:cacheprovider"]
+    return run_python(folder, "-m", "pytest", "-W", "error", *plugins, *arguments, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
 
 
 @contextmanager

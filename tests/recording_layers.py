@@ -3,7 +3,8 @@
 import functools
 import inspect
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -97,11 +98,20 @@ class Tool(Recording):
         return (self.name,)
 
     async def around(self, call: Call, next: Next) -> Any:
+        with self.lent(call):
+            return await next(call)
+
+    def around_sync(self, call: Call, next: NextSync) -> Any:
+        with self.lent(call):
+            return next(call)
+
+    @contextmanager
+    def lent(self, call: Call) -> Iterator[None]:
         self.events.append(f"{self.name} in")
         call.kwargs[self.name] = self.name
         token = current_tool.set(self.name)
         try:
-            return await next(call)
+            yield
         finally:
             current_tool.reset(token)
             self.events.append(f"{self.name} out")

@@ -16,7 +16,7 @@ from patera.controller import Controller, get
 from patera.exceptions import AuthenticationException
 from patera.layer import Call, Layer, Next, Place
 from patera.testing import PateraTestClient
-from tests.recording_layers import AsyncSession, Events, Guard, Memory, Recording, Role, Session, Tool, current_tool
+from tests.recording_layers import AsyncSession, Events, Guard, Recording, Session, Tool, current_tool
 
 MakeApp = Callable[..., Patera]
 Connect = Callable[[Patera], Awaitable[PateraTestClient]]
@@ -84,7 +84,7 @@ async def test_layers_alone_nest_as_they_are_written() -> None:
     assert events == ["a begins", "tool in", "b begins", "1 tool 1 tool", "b commits", "tool out", "a commits"]
 
 
-async def test_cache_alone_is_its_around(make_app: MakeApp) -> None:
+async def test_cache_alone_is_its_around() -> None:
     events: Events = []
 
     class Once(Recording):
@@ -386,10 +386,3 @@ async def test_refusing_guard_of_helper_in_a_request_is_the_answer(make_app: Mak
 
     response = await (await client(make_app(Users))).get("/")
     assert (response.status_code, response.json()["message"]) == (401, str(AuthenticationException()))
-
-
-async def test_memory_and_role_of_the_tests_are_layers() -> None:
-    events: Events = []
-    login = Guard(events)
-    assert [layer.place for layer in (Memory(events), Role(events, login))] == [Place.CACHE, Place.ROLES]
-    assert Role(events, login).implied() == (login,)

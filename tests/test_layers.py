@@ -22,7 +22,7 @@ LAYERS = [
         "request response middleware uploads _body _cookies _files _forms _headers _json _sockets _streams "
         "_values".split()
     ),
-    set("_compiler _static _templating _sandbox openapi inspect cli._commands cli._parse cli._run".split()),
+    set("_compiler _static _templating _sandbox openapi inspect routing cli._commands cli._parse cli._run".split()),
     set("application _loading _lifecycle __init__".split()),
     set("testing _lifespan_session _websocket_session cli._".split()),
     EXTENSIONS,

@@ -210,14 +210,14 @@ def assert_answers_as_werkzeug(table: Table, paths: Iterable[str], *, strict: bo
         assert [outcome_of(index.match(path, method)) for method in METHODS] == reference.outcomes(path), path
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(tables_and_paths())
 def test_match_with_strict_slashes_equals_werkzeug(case: tuple[Table, list[str]]) -> None:
     table, paths = case
     assert_answers_as_werkzeug(table, paths, strict=True)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(tables_and_paths())
 def test_match_without_strict_slashes_equals_werkzeug(case: tuple[Table, list[str]]) -> None:
     table, paths = case
@@ -225,7 +225,7 @@ def test_match_without_strict_slashes_equals_werkzeug(case: tuple[Table, list[st
     assert_answers_as_werkzeug(table, [path for path in paths if not path.endswith("//")], strict=False)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(tables_and_paths(), st.lists(st.sampled_from(["", "/a", "/7", "/a/b", "/{x:int}", "/{x}/b"]), max_size=2))
 def test_match_equals_loop_of_starlette(case: tuple[Table, list[str]], prefixes: list[str]) -> None:
     table, paths = case

@@ -111,23 +111,40 @@ def without_marker(annotation: Any) -> Any:
 
 
 def is_model(annotation: Any) -> bool:
-    """Tell whether the annotation is a Pydantic model, or an optional one."""
-    return any(isinstance(member, type) and issubclass(member, BaseModel) for member in members(annotation))
+    """Tell whether the annotation has named fields: a Pydantic model, dataclass or `TypedDict`, or an optional one."""
+    return any(_has_fields(get_origin(member) or member) for member in members(annotation))
 
 
 def is_body_like(annotation: Any) -> bool:
     """Tell whether the annotation is something that only a body can carry."""
     for member in members(annotation):
         origin = get_origin(member) or member
-        if is_typeddict(origin):
+        if _has_fields(origin):
             return True
         if not isinstance(origin, type):
             continue
-        if issubclass(origin, BaseModel) or is_dataclass(origin) or issubclass(origin, Mapping):
+        if issubclass(origin, Mapping):
             return True
         if issubclass(origin, COLLECTIONS) and any(is_body_like(item) for item in get_args(member)):
             return True
     return False
+
+
+def _has_fields(kind: Any) -> bool:
+    return is_typeddict(kind) or (isinstance(kind, type) and (issubclass(kind, BaseModel) or is_dataclass(kind)))
+
+
+def fields_of(annotation: Any) -> dict[str, Any]:
+    """Return the annotation of each field of a model, by its name and by the alias that it is read under."""
+    found: dict[str, Any] = {}
+    for member in members(annotation):
+        kind = get_origin(member) or member
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            for name, field in kind.model_fields.items():
+                found |= dict.fromkeys((name, str(field.validation_alias or name)), field.annotation)
+        elif _has_fields(kind):
+            found |= typing.get_type_hints(kind, include_extras=True)
+    return found
 
 
 def is_scalar(annotation: Any) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydantic.fields import FieldInfo
+
 from patera.exceptions import Mistake
 from patera.http import MediaType
 from patera.parameters import Body, Cookie, File, Form, Header, Parameter, Path, Query
@@ -141,17 +143,24 @@ def _plan_unresolved(
 
 
 def _source(name: str, annotation: Any, context: HandlerContext) -> tuple[Source | None, str, str]:
-    _, marker, _ = split_annotated(annotation)
+    _, marker, metadata = split_annotated(annotation)
+    alias = (marker.alias if marker is not None else None) or _field_alias(metadata)
     if marker is not None:
         source = _MARKED[type(marker)]
         if source == "path" and name not in context.converters:
             return None, name, f"the rule {context.rule!r} has no variable of that name"
         if source == "header":
-            return source, (marker.alias or name.replace("_", "-")).lower(), ""
-        return source, marker.alias or name, ""
+            return source, (alias or name.replace("_", "-")).lower(), ""
+        return source, name if source == "path" else alias or name, ""
     if name in context.converters:
         return "path", name, ""
-    return _implicit_source(annotation, context), name, ""
+    return _implicit_source(annotation, context), alias or name, ""
+
+
+def _field_alias(metadata: tuple[Any, ...]) -> str | None:
+    """Return the alias of a Pydantic `Field()` in the annotation."""
+    fields = [item for item in metadata if isinstance(item, FieldInfo)]
+    return next((field.alias for field in fields if field.alias), None)
 
 
 def _implicit_source(annotation: Any, context: HandlerContext) -> Source | None:
@@ -210,23 +219,38 @@ def _unused_variables(
 
 def _unread_body(plans: list[ParameterPlan], context: HandlerContext) -> list[Mistake]:
     reads = [plan for plan in plans if plan.source in ("body", "form", "file")]
-    if context.consumes == MediaType.NO_CONTENT or context.consumes is None:
+    if context.consumes is None:
         return []
-    if not reads and context.method not in WITHOUT_BODY:
+    if not reads and context.method not in WITHOUT_BODY and context.consumes != MediaType.NO_CONTENT:
         return [_unread(context)]
-    raw = context.consumes not in (FORM_TYPES | JSON_TYPES)
-    misfits = [plan for plan in reads if raw and plan.annotation not in (str, bytes)]
-    return [
-        Mistake(
-            "PAT114",
-            f"{context.where}({plan.name})",
-            f"{plan.annotation!r} to be read from a {context.consumes} body",
-            "str or bytes, which get the raw body",
-            "annotate the parameter with str or bytes, or consume JSON or a form",
-            context.location,
-        )
-        for plan in misfits
-    ]
+    return [_misfit(plan, context) for plan in reads if not _can_carry(context.consumes, plan)]
+
+
+def _can_carry(consumes: str, plan: ParameterPlan) -> bool:
+    """Tell whether a body of the media type can fill the parameter."""
+    if consumes in FORM_TYPES:
+        return True
+    if consumes in JSON_TYPES:
+        return plan.source == "body"
+    if consumes == MediaType.NO_CONTENT:
+        return not plan.required
+    return plan.source == "body" and plan.annotation in (str, bytes)
+
+
+def _misfit(plan: ParameterPlan, context: HandlerContext) -> Mistake:
+    accepted = "str or bytes, which get the raw body"
+    if context.consumes in JSON_TYPES:
+        accepted = "a form, which has fields and files"
+    elif context.consumes == MediaType.NO_CONTENT:
+        accepted = "no parameter that needs a body, as the body is ignored"
+    return Mistake(
+        "PAT114",
+        f"{context.where}({plan.name})",
+        f"{plan.annotation!r} ({plan.source}) to be read from a body of the type {str(context.consumes)!r}",
+        accepted,
+        "consume JSON or a form, or change the parameter",
+        context.location,
+    )
 
 
 def _unread(context: HandlerContext) -> Mistake:

@@ -263,7 +263,8 @@ class EndpointCompiler:
     def _socket_route(
         self, subject: _Subject, rule: ParsedRule, layers: Sequence[Layer], binding: Binding, plan: EndpointPlan
     ) -> RuleSocketRoute:
-        app = compile_socket(self.app, self.runtime.request_class, self._handler(subject), binding.bind, layers, plan)
+        handler, limit = self._handler(subject), self._limit(subject)
+        app = compile_socket(self.app, self.runtime.request_class, handler, binding.bind, layers, plan, limit)
         return RuleSocketRoute(rule, app, endpoint=subject.method, name=plan.name)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, NotRequired
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, NotRequired
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import TypedDict
 
@@ -14,7 +14,7 @@ from patera.exceptions import MalformedRequest, RequestValidationError, Unsuppor
 from patera.http import MediaType
 from patera.request import check_json_numbers, media_type_of
 
-from .annotations import is_file, is_model, is_scalar_list, members
+from .annotations import fields_of, is_file, is_model, is_scalar_list, members
 from .plan import ParameterPlan
 
 if TYPE_CHECKING:
@@ -95,16 +95,17 @@ def _read_path(names: tuple[str, ...], takes_all: bool) -> Read:
 
 
 def _read_scalars(plans: list[ParameterPlan]) -> Read:
-    validate = _fields_validator(plans)
-    sources = {plan.name: plan.source for plan in plans}
-    extractors = [(plan.name, _extractor(plan)) for plan in plans]
+    keys = _wire_names(plans)
+    validate = _fields_validator(plans, keys)
+    sources = {keys[plan.name]: plan.source for plan in plans}
+    extractors = [(keys[plan.name], _extractor(plan)) for plan in plans]
 
     def read(request: Request, values: Values) -> None:
         raw = {}
-        for name, extract in extractors:
+        for key, extract in extractors:
             value = extract(request)
             if value is not None:
-                raw[name] = value
+                raw[key] = value
         try:
             values.update(validate(raw))
         except ValidationError as error:
@@ -113,12 +114,23 @@ def _read_scalars(plans: list[ParameterPlan]) -> Read:
     return read
 
 
-def _fields_validator(plans: list[ParameterPlan]) -> Callable[[Any], Values]:
+def _wire_names(plans: list[ParameterPlan]) -> dict[str, str]:
+    """Return what errors call each parameter: its name on the wire, unless two sources use the same."""
+    aliases = [plan.alias for plan in plans]
+    return {plan.name: plan.alias if aliases.count(plan.alias) == 1 else plan.name for plan in plans}
+
+
+def _fields_validator(plans: list[ParameterPlan], keys: Mapping[str, str]) -> Callable[[Any], Values]:
     """Return a validator of all parameters at once, so that all their mistakes are reported."""
-    fields = {plan.name: plan.annotation if plan.required else NotRequired[plan.annotation] for plan in plans}
+    fields = {plan.name: _field(plan, keys[plan.name]) for plan in plans}
     adapter: TypeAdapter[Any] = TypeAdapter(TypedDict("Parameters", fields))  # type: ignore[operator]
     validate: Callable[[Any], Values] = adapter.validator.validate_python
     return validate
+
+
+def _field(plan: ParameterPlan, key: str) -> Any:
+    annotation = plan.annotation if key == plan.name else Annotated[plan.annotation, Field(alias=key)]
+    return annotation if plan.required else NotRequired[annotation]
 
 
 def _extractor(plan: ParameterPlan) -> Callable[[Request], Any]:
@@ -170,13 +182,8 @@ def _mapping(request: Request, source: str, lists: frozenset[str]) -> dict[str, 
 
 def list_fields(annotation: Any) -> frozenset[str]:
     """Return the names (and aliases) of a model's fields that take several values."""
-    found = set()
-    for member in members(annotation):
-        if isinstance(member, type) and issubclass(member, BaseModel):
-            for name, field in member.model_fields.items():
-                if is_scalar_list(field.annotation) or _is_file_list(field.annotation):
-                    found |= {name, field.alias or name}
-    return frozenset(found)
+    fields = fields_of(annotation).items()
+    return frozenset(name for name, field in fields if is_scalar_list(field) or _is_file_list(field))
 
 
 def _is_file_list(annotation: Any) -> bool:
@@ -297,14 +304,16 @@ def _read_form(plans: list[ParameterPlan], expected: tuple[str | None, ...]) -> 
 
 
 def _form_singles(plans: list[ParameterPlan]) -> Callable[[Any, Values], None]:
-    validate = _fields_validator(plans)
-    sources = {plan.name: plan.source for plan in plans}
+    keys = _wire_names(plans)
+    validate = _fields_validator(plans, keys)
+    sources = {keys[plan.name]: plan.source for plan in plans}
     wanted = [
-        (plan.name, plan.alias, is_scalar_list(plan.annotation) or _is_file_list(plan.annotation)) for plan in plans
+        (keys[plan.name], plan.alias, is_scalar_list(plan.annotation) or _is_file_list(plan.annotation))
+        for plan in plans
     ]
 
     def read(form: Any, values: Values) -> None:
-        raw = {name: form.getlist(alias) if many else form[alias] for name, alias, many in wanted if alias in form}
+        raw = {key: form.getlist(alias) if many else form[alias] for key, alias, many in wanted if alias in form}
         try:
             values.update(validate(raw))
         except ValidationError as error:

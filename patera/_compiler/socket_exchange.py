@@ -10,7 +10,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from patera._context import current_request
 from patera._types import ASGIApp, Receive, Scope, Send
-from patera.exceptions import BaseHttpException, MalformedRequest
+from patera.exceptions import BaseHttpException, MalformedRequest, PayloadTooLarge
 from patera.layer import Call, Layer
 
 from .edge import assign_request_id
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: RFC 6455, section 7.4.1: a message of a kind that the handler does not take.
 UNSUPPORTED_DATA = 1003
+#: RFC 6455, section 7.4.1: a message that is too big to process.
+MESSAGE_TOO_BIG = 1009
 #: RFC 6455, section 7.4.1: an error of the server.
 INTERNAL_ERROR = 1011
 #: Closing codes 4000-4999 are the application's own (RFC 6455, section 7.4.2): 4000 + HTTP status.
@@ -38,8 +40,9 @@ def compile_socket(
     bind: Bind | None,
     layers: Sequence[Layer],
     plan: Any,
+    limit: int | None = None,
 ) -> ASGIApp:
-    """Return the ASGI application of one `@socket` endpoint."""
+    """Return the ASGI application of one `@socket` endpoint, whose messages have `limit` bytes at most."""
     guards = [layer.guard for layer in layers if layer.place.is_guard]
     talk = _nest(_compile_invoke(handler), [layer for layer in layers if not layer.place.is_guard])
 
@@ -57,6 +60,7 @@ def compile_socket(
         if "patera.request_id" not in scope:
             assign_request_id(scope)
         request = request_class(scope, receive, send)
+        request._body_limit = limit
         token = current_request.set(request)
         try:
             await serve(request)
@@ -74,20 +78,24 @@ def compile_socket(
 
 
 async def close_for(app: Patera, request: Request, error: Exception, name: str) -> None:
-    """Close a websocket for an error: 1003, 4000 + status, or 1011 for what nobody foresaw.
+    """Close a websocket for an error: 1003, 1009, 4000 + status, or 1011 for what nobody foresaw.
 
     Raises:
-        Exception: The unforeseen error itself, after it was logged.
+        Exception: In DEBUG, the unforeseen error itself; it is logged otherwise.
     """
     error = as_patera_error(error)
     if isinstance(error, MalformedRequest) and request._is_accepted:
         await request.close(UNSUPPORTED_DATA, _reason(error.message))
+    elif isinstance(error, PayloadTooLarge) and request._is_accepted:
+        await request.close(MESSAGE_TOO_BIG, _reason(error.message))
     elif isinstance(error, BaseHttpException):
         await request.close(STATUS_OFFSET + error.status_code, _reason(error.message))
     else:
-        app.logger.opt(exception=error).critical("Unhandled exception in {}", name)
+        if not app.debug:
+            app.logger.opt(exception=error).critical("Unhandled exception in {}", name)
         await request.close(INTERNAL_ERROR, "Internal server error")
-        raise error
+        if app.debug:
+            raise error
 
 
 def _reason(message: str) -> str:

@@ -2,8 +2,9 @@
 
 import asyncio
 import ipaddress
+import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from datetime import datetime
 from decimal import Decimal
@@ -25,7 +26,11 @@ from patera import (
     Response,
     UploadedFile,
     app,
+    on_shutdown,
+    on_startup,
+    run_in_background,
 )
+from patera._types import ASGIApp, Receive, Scope, Send
 from patera.controller import (
     Body,
     Controller,
@@ -49,6 +54,7 @@ from patera.controller import (
     socket,
 )
 from patera.exceptions import ExceptionHandler, handles
+from patera.layer import Call, Layer, Place
 
 #: Where handlers note what happened to them, in order.
 events: list[str] = []
@@ -57,6 +63,35 @@ events: list[str] = []
 tenant: ContextVar[str] = ContextVar("tenant", default="nobody")
 
 SECRET = "s3cret-value"
+
+
+class RecordingSession(Layer):
+    """Notes what a database session would do: begin, then commit or roll back."""
+
+    place = Place.SESSION
+
+    async def around(self, call: Call, next: Callable[[Call], Awaitable[Any]]) -> Any:
+        events.append("begin")
+        try:
+            settled = await call.settle(await next(call))
+        except BaseException:
+            events.append("rollback")
+            raise
+        events.append("commit")
+        return settled
+
+    def around_sync(self, call: Call, next: Callable[[Call], Any]) -> Any:
+        events.append("begin")
+        try:
+            settled = call.settle_sync(next(call))
+        except BaseException:
+            events.append("rollback")
+            raise
+        events.append("commit")
+        return settled
+
+
+session = RecordingSession()
 
 
 class Colour(Enum):
@@ -226,6 +261,7 @@ class FormsApi(Controller):
         return req.res.json({"title": title, "file": file.safe_filename})
 
     @post("/upload")
+    @session
     async def upload(self, req: Request) -> Response:
         events.append("upload began")
         try:
@@ -359,6 +395,14 @@ class Holder:
     _private = SECRET
 
 
+async def note_tenant() -> None:
+    events.append(f"background of {tenant.get()}")
+
+
+def note_deferred() -> None:
+    events.append("deferred")
+
+
 async def numbers(name: str) -> AsyncIterator[str]:
     try:
         for number in range(3):
@@ -412,11 +456,12 @@ class Handlers(ExceptionHandler):
         raise RuntimeError("the handler of errors failed")
 
 
+@session
 @path("/faults")
 class FaultsApi(Controller):
     @get("/raise")
     async def fail(self, req: Request) -> Response:
-        req.defer(lambda: events.append("deferred"))
+        req.defer(note_deferred)
         req.res.set_cookie("half", "done").status(201)
         raise RuntimeError(f"SELECT password FROM users -- {__file__} {SECRET}")
 
@@ -435,22 +480,22 @@ class FaultsApi(Controller):
 
     @get("/mid-stream")
     async def mid_stream(self, req: Request) -> Response:
-        req.defer(lambda: events.append("deferred"))
+        req.defer(note_deferred)
         return req.res.stream(failing("mid-stream"))
 
     @get("/endless")
     async def endless(self, req: Request) -> Response:
-        req.defer(lambda: events.append("deferred"))
+        req.defer(note_deferred)
         return req.res.stream(endless("endless"))
 
     @get("/endless-sse")
     async def endless_sse(self, req: Request) -> Response:
-        req.defer(lambda: events.append("deferred"))
+        req.defer(note_deferred)
         return req.res.sse(endless("sse"))
 
     @get("/endless-sync")
     def endless_sync(self, req: Request) -> Response:
-        req.defer(lambda: events.append("deferred"))
+        req.defer(note_deferred)
         return req.res.stream(blocking_numbers())
 
     @get("/plain")
@@ -474,7 +519,7 @@ class FaultsApi(Controller):
 
     @get("/hangs")
     async def hangs(self, req: Request) -> Response:
-        req.defer(lambda: events.append("deferred"))
+        req.defer(note_deferred)
         try:
             await asyncio.Event().wait()
         finally:
@@ -484,6 +529,11 @@ class FaultsApi(Controller):
     @get("/file")
     async def file(self, req: Request) -> Response:
         return req.res.send_file(Path(self.app.root_path, "large.bin"))
+
+    @get("/blocks")
+    async def blocks(self, req: Request) -> Response:
+        time.sleep(0.6)  # noqa: ASYNC251 - that is the fault
+        return req.res.text("done")
 
     @get("/none")
     async def none(self, req: Request) -> Response[Shown]:
@@ -508,13 +558,24 @@ class FaultsApi(Controller):
     async def surrogate(self, req: Request) -> Response:
         return req.res.text("\ud800")
 
-    @get("/tenant")
-    async def tenant(self, req: Request) -> Response:
-        response = req.res.json({"tenant": tenant.get()})
-        tenant.set("changed by the handler")
-        return response
+    @get("/half-typed")
+    async def half_typed(self, req: Request) -> Response[Shown]:
+        return req.res
+
+    @get("/wrong-tuple")
+    async def wrong_tuple(self, req: Request) -> Any:
+        return "body", 200, {}, "too many"
+
+    @get("/tenant/<name>")
+    async def tenant(self, req: Request, name: str) -> Response:
+        given = tenant.get()
+        tenant.set(name)
+        await asyncio.sleep(0.01)
+        run_in_background(note_tenant)
+        return req.res.json({"given": given, "kept": tenant.get()})
 
 
+@session
 @path("/hooked")
 class HookedApi(Controller):
     """Its hooks fail where the query says so."""
@@ -554,6 +615,21 @@ class FailingMiddleware(MiddlewareBase):
         return response
 
 
+class FailingAsgi:
+    """ASGI middleware that fails before or after the application where a header says so."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        place = dict(scope["headers"]).get(b"x-fail") if scope["type"] == "http" else None
+        if place == b"in":
+            raise RuntimeError("the ASGI middleware failed")
+        await self.app(scope, receive, send)
+        if place == b"out":
+            raise RuntimeError("the ASGI middleware failed")
+
+
 @path("/cors")
 class CorsApi(Controller):
     @get("/global")
@@ -583,10 +659,24 @@ class SocketsApi(Controller):
             await req.send_json({"got": value})
 
     @socket("/text")
+    @max_content_length(1_000_000)
     async def text(self, req: Request) -> None:
         await req.accept()
         async for text in req.iter_text():
             await req.send_text(text)
+
+    @socket("/bytes")
+    @max_content_length(1_000_000)
+    async def bytes(self, req: Request) -> None:
+        await req.accept()
+        async for data in req.iter_bytes():
+            await req.send_json({"size": len(data)})
+
+    @socket("/endless")
+    async def endless(self, req: Request) -> None:
+        await req.accept()
+        async for number in endless("socket"):
+            await req.send_text(number)
 
     @socket("/fails")
     async def fails(self, req: Request) -> None:
@@ -618,6 +708,35 @@ def write_files(folder: Path) -> None:
 PAGE = """<p title="{{ text }}">{{ text }}</p>
 <script>var text = {{ text|tojson }};</script>
 """
+
+
+class Counter(BaseExtension):
+    """Counts for each application, notes when it starts and stops, and fails where its name says so."""
+
+    def init_app(self, app: Patera) -> list[str]:
+        return []
+
+    async def startup(self, app: Patera) -> None:
+        if self.configs_name.startswith("BROKEN"):
+            raise ConnectionError("no connection")
+        events.append(f"{self.configs_name} started")
+
+    async def shutdown(self, app: Patera) -> None:
+        events.append(f"{self.configs_name} stopped")
+        if self.configs_name.startswith("RELUCTANT"):
+            raise ConnectionError("no connection")
+        if self.configs_name.startswith("HANGING"):
+            await asyncio.Event().wait()
+
+
+first, second = Counter(configs_name="FIRST"), Counter(configs_name="SECOND")
+broken, last = Counter(configs_name="BROKEN"), Counter(configs_name="LAST")
+reluctant, hanging = Counter(configs_name="RELUCTANT"), Counter(configs_name="HANGING")
+
+
+def extensions(*names: str) -> list[str]:
+    """Return the import strings of extensions of this module."""
+    return [f"{__name__}:{name}" for name in names]
 
 
 class Config(BaseConfig):
@@ -653,12 +772,44 @@ class Hostile(Patera):
         return str(self.configs["BASE_PATH"])
 
 
+class FailingToStart(Hostile):
+    @on_startup
+    async def load_catalogue(self) -> None:
+        raise ConnectionError("no catalogue")
+
+
+class FailingToStop(Hostile):
+    @on_shutdown
+    async def b_hangs(self) -> None:
+        events.append("b_hangs")
+        await asyncio.Event().wait()
+
+    @on_shutdown
+    async def a_raises(self) -> None:
+        events.append("a_raises")
+        raise ConnectionError("no connection")
+
+    @on_shutdown
+    async def c_ends(self) -> None:
+        events.append("c_ends")
+
+
 def create(folder: Path, base: type[Hostile] = Hostile, **values: Any) -> Patera:
     """Make the application with its files in a folder, and other configuration values."""
     config = type("Config", (Config,), {"BASE_PATH": str(folder), "__module__": __name__, **values})
-    return app(__name__, configs=config)(type("Application", (base,), {}))()
+    application: Patera = app(__name__, configs=config)(type("Application", (base,), {}))()
+    return application
 
 
 @app(__name__, configs=Config)
 class Application(Hostile):
     """The application for servers in a process of their own."""
+
+
+class BrokenConfig(Config):
+    EXTENSIONS = extensions("first", "second", "broken", "last")
+
+
+@app(__name__, configs=BrokenConfig)
+class BrokenApplication(Hostile):
+    """Its third extension cannot start."""

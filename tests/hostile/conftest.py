@@ -1,6 +1,6 @@
 """The application of all tables, in production and with its files."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from loguru import logger
 
 from patera import Patera
 from tests.hostile.application import create, events, write_files
+from tests.server import Server, run_server
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +46,13 @@ def records() -> Iterator[list[Any]]:
     sink = logger.add(lambda message: found.append(message.record), level=0, format="{message}")
     yield found
     logger.remove(sink)
+
+
+@pytest.fixture(params=["httptools", "h11"])
+async def server(
+    request: pytest.FixtureRequest, make_hostile: Callable[..., Patera], no_events: None
+) -> AsyncIterator[Server]:
+    """The application behind a real server, once for each of uvicorn's parsers; `output` names the parser."""
+    async with run_server(make_hostile(), http=request.param) as running:
+        running.output.append(request.param)
+        yield running

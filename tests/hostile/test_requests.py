@@ -3,16 +3,14 @@
 import gzip
 import json
 import zlib
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from patera import Patera
 from patera.testing import PateraTestClient, WebSocketClosed
-from tests.hostile.application import SECRET, events
-from tests.hostile.wire import JSON, MULTIPART, URLENCODED, Answer, Wire, call, ids, problems
+from tests.hostile.application import events
+from tests.hostile.wire import JSON, MULTIPART, URLENCODED, Wire, call, ids, problems
 
 READERS = ("json", "model", "sync", "any", "list")
 
@@ -464,3 +462,42 @@ async def test_cookies_around_a_broken_one_are_read(shared: Patera) -> None:
     """A45."""
     answer = await answer_to(shared, get("A45", "/read/cookie", 200, ("cookie", "x; =; \xff=1; theme=dark")))
     assert answer["theme"] == "dark"
+
+
+async def close_code(app: Patera, target: str, message: str | bytes) -> int:
+    """Return the code with which a websocket is closed for a message."""
+    async with PateraTestClient(app, lifespan=False).websocket(target) as ws:
+        await (ws.send_text(message) if isinstance(message, str) else ws.send_bytes(message))
+        with pytest.raises(WebSocketClosed) as closed:
+            await ws.receive_text()
+        return closed.value.code
+
+
+@pytest.mark.parametrize(
+    ("target", "message", "code"),
+    [
+        ("/sockets/json", "{", 1003),
+        ("/sockets/json", b"\xff", 1003),
+        ("/sockets/json", "[" * DEEP, 1003),
+        ("/sockets/json", "NaN", 1003),
+        ("/sockets/text", b"binary", 1003),
+        ("/sockets/bytes", "text", 1003),
+        ("/sockets/text", "x" * 2_000_000, 1009),
+        ("/sockets/text", "\u20ac" * 400_000, 1009),
+        ("/sockets/bytes", bytes(2_000_000), 1009),
+        ("/sockets/fails", "x", 1011),
+    ],
+)
+async def test_websocket_message_that_cannot_be_taken_closes_with_a_code(
+    shared: Patera, target: str, message: str | bytes, code: int
+) -> None:
+    """A50."""
+    assert await close_code(shared, target, message) == code
+
+
+async def test_websocket_beside_a_failing_one_goes_on(shared: Patera) -> None:
+    """A50."""
+    async with PateraTestClient(shared, lifespan=False).websocket("/sockets/text") as ws:
+        assert await close_code(shared, "/sockets/fails", "x") == 1011
+        await ws.send_text("still here")
+        assert await ws.receive_text() == "still here"

@@ -3,13 +3,13 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
 from patera._types import ASGIApp, Message, RawHeader, Scope
-from tests.server import raw_request
 
 JSON = ("content-type", "application/json")
 URLENCODED = ("content-type", "application/x-www-form-urlencoded")
@@ -31,6 +31,8 @@ class Wire:
         body: The whole body, or its pieces, which are sent chunked and without a length.
         status: The status that is expected, or several that are right.
         is_cut: Whether the client leaves after the body without ending it.
+        is_gone: Whether the client leaves as soon as the body is read.
+        leaves_after: Bytes of the answer after which the client leaves.
     """
 
     row: str
@@ -40,6 +42,8 @@ class Wire:
     body: bytes | tuple[bytes, ...] = b""
     status: int | tuple[int, ...] = 200
     is_cut: bool = False
+    is_gone: bool = False
+    leaves_after: int | None = None
 
     @property
     def statuses(self) -> tuple[int, ...]:
@@ -110,44 +114,60 @@ class Answer:
     def json(self) -> Any:
         return json.loads(self.body)
 
+    def add(self, message: Message) -> None:
+        """Take a message of the application."""
+        if message["type"] == "http.response.start":
+            self.status, self.headers = message["status"], list(message["headers"])
+            self.starts += 1
+        else:
+            self.body += message.get("body", b"")
+            self.is_complete = not message.get("more_body", False)
+
 
 async def call(app: ASGIApp, wire: Wire) -> Answer:
     """Send a request to an application in process; what it raises is in the answer."""
-    answer = Answer()
-    pieces = list(wire.pieces)
-    never = asyncio.Event()
+    answer, pieces, gone = Answer(), list(wire.pieces), asyncio.Event()
+    if wire.is_cut or wire.is_gone:
+        gone.set()
 
     async def receive() -> Message:
-        if pieces:
-            piece = pieces.pop(0)
-            answer.taken += len(piece)
-            return {"type": "http.request", "body": piece, "more_body": bool(pieces) or wire.is_cut}
-        if not wire.is_cut:
-            await never.wait()
-        return {"type": "http.disconnect"}
+        if not pieces:
+            await gone.wait()
+            return {"type": "http.disconnect"}
+        piece = pieces.pop(0)
+        answer.taken += len(piece)
+        return {"type": "http.request", "body": piece, "more_body": bool(pieces) or wire.is_cut}
+
+    async def send(message: Message) -> None:
+        answer.add(message)
+        if wire.leaves_after is not None and len(answer.body) >= wire.leaves_after:
+            gone.set()
 
     try:
-        await asyncio.wait_for(app(wire.scope(), receive, _collector(answer)), 30)
+        await asyncio.wait_for(app(wire.scope(), receive, send), 30)
     except Exception as error:
         answer.error = error
     return answer
 
 
-def _collector(answer: Answer) -> Callable[[Message], Any]:
-    async def send(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            answer.status, answer.headers = message["status"], list(message["headers"])
-            answer.starts += 1
-        else:
-            answer.body += message.get("body", b"")
-            answer.is_complete = not message.get("more_body", False)
-
-    return send
-
-
 async def call_server(port: int, wire: Wire) -> Answer:
     """Send a request to a server on a local port."""
-    return parse_answer(await raw_request(port, wire.octets(), timeout=30))
+    return parse_answer(await send_octets(port, wire.octets()))
+
+
+async def send_octets(port: int, octets: bytes) -> bytes:
+    """Send bytes to a local port and return all that comes back; a server may close before it has read them."""
+    received = b""
+    async with asyncio.timeout(30):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        with suppress(ConnectionError):
+            writer.write(octets)
+            await writer.drain()
+        with suppress(ConnectionError):
+            while piece := await reader.read(65536):
+                received += piece
+        writer.close()
+    return received
 
 
 def parse_answer(data: bytes) -> Answer:

@@ -1,0 +1,2 @@
+class EntityNotFound(Exception):
+    """Imported by the documented handler"""

@@ -1,0 +1,5 @@
+from patera.logging import LoggerBase
+
+
+class FileLogger(LoggerBase):
+    """File logger example"""
