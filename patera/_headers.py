@@ -11,7 +11,8 @@ from starlette.datastructures import MutableHeaders
 from ._types import Message, RawHeader, Send
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_FORBIDDEN = re.compile(r"[\r\n\0]")
+#: What no header may hold (RFC 9110, section 5.5): servers drop the connection at best.
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class ResponseHeaders(MutableHeaders):
@@ -54,15 +55,17 @@ def encode_header(key: str, value: str) -> RawHeader:
 
     Raises:
         TypeError: The value is no string.
-        ValueError: The name is no token, or the value has a line break, a NUL or non-latin-1 text.
+        ValueError: The name is no token, or the value has a line break, another control character or
+            non-latin-1 text.
     """
     name = encode_header_name(key)
     if not isinstance(value, str):
         raise TypeError(f"The value of the header {key!r} must be a string, got {value!r}")
     if not value.isprintable() and _FORBIDDEN.search(value):
-        raise ValueError(f"Invalid value for header {key!r}: line breaks and NUL cannot be sent")
+        raise ValueError(f"Invalid value for header {key!r}: line breaks and control characters cannot be sent")
     try:
-        return name, value.encode("latin-1")
+        # Blanks around a value are none of it, and some servers refuse to send them.
+        return name, value.strip(" \t").encode("latin-1")
     except UnicodeEncodeError:
         raise ValueError(
             f"Invalid value for header {key!r}: only latin-1 text can be sent; percent-encode it (RFC 8187)"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._context import running_applications, use_application
 from .concurrency import wait_for_background_tasks
+from .exceptions import ConfigurationError, Mistake
 from .logging import LoggingSetup, start_logging
 
 if TYPE_CHECKING:
@@ -166,6 +167,34 @@ def marked_methods(app: Patera, key: str) -> list[Step]:
     names = sorted({name for base in type(app).__mro__ for name in vars(base)})
     found = [name for name in names if hasattr(inspect.getattr_static(type(app), name), key)]
     return [(f"{type(app).__qualname__}.{name}", getattr(app, name)) for name in found]
+
+
+def refuse_hiding_methods(cls: type[Patera], base: type) -> None:
+    """Refuse startup and shutdown methods whose names hide members of the framework's class.
+
+    Raises:
+        ConfigurationError: `@on_startup async def load(self)` would replace `Patera.load`, for example.
+    """
+    own = cls.__mro__[: cls.__mro__.index(base)]
+    found = {name: method for owner in reversed(own) for name, method in vars(owner).items() if hasattr(base, name)}
+    mistakes = [
+        Mistake(
+            "PAT002",
+            f"{cls.__module__}.{cls.__qualname__}.{name}",
+            f"a startup or shutdown method named {name!r}, which hides {base.__name__}.{name}",
+            "a name that the framework's class does not have",
+            "rename the method",
+            f"{method.__code__.co_filename}:{method.__code__.co_firstlineno}",
+        )
+        for name, method in found.items()
+        if _is_hook(method)
+    ]
+    if mistakes:
+        raise ConfigurationError(*mistakes)
+
+
+def _is_hook(method: Any) -> bool:
+    return hasattr(method, "__code__") and (hasattr(method, STARTUP_KEY) or hasattr(method, SHUTDOWN_KEY))
 
 
 def _name(function: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import sys
@@ -106,6 +107,9 @@ class _ForwardingHandler(logging.Handler):
         if (application := self._owners.owner()) is not None:
             bound[APPLICATION_KEY] = application_key(application)
         raised = record.exc_info if record.exc_info and record.exc_info[0] else None
+        if raised is not None and isinstance(raised[1], asyncio.CancelledError):
+            # A server that stops cancels the streams that are still open; that is no fault to trace.
+            message, raised = f"{message.strip()}: {raised[1]!r}", None
         depth = _depth_of(record, inspect.currentframe())
         logger.bind(**bound).opt(depth=depth, exception=raised).log(_level_of(record), message)
 

@@ -17,7 +17,7 @@ from ._compiler.converters import DEFAULT_CONVERTERS, Converter
 from ._compiler.plan import ApplicationPlan
 from ._context import current_request, use_application
 from ._imports import late
-from ._lifecycle import SHUTDOWN_KEY, STARTUP_KEY, AddedHooks, Lifecycle
+from ._lifecycle import SHUTDOWN_KEY, STARTUP_KEY, AddedHooks, Lifecycle, refuse_hiding_methods
 from ._loading import Parts, load_parts
 from ._static import resolve_folder, static_controller
 from ._types import ASGIApp, Receive, Scope, Send
@@ -132,6 +132,7 @@ class Patera(Starlette):
     _url_prefix: str = ""
 
     def __init__(self, cli_mode: bool = False) -> None:
+        refuse_hiding_methods(type(self), Patera)
         self.config = _config_of(type(self))
         self.configs: dict[str, Any] = self.config.as_dict()
         super().__init__(debug=bool(self.configs["DEBUG"]), lifespan=lambda app: self.lifespan())

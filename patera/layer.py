@@ -59,7 +59,7 @@ class Call:
         kwargs: Keyword arguments of the method; a layer adds what it injects.
     """
 
-    __slots__ = ("_flushes", "_settle", "app", "kwargs", "passing", "request", "settled_by")
+    __slots__ = ("_flushes", "_shape", "app", "kwargs", "passing", "request", "settled_by")
 
     def __init__(self, app: Patera | None, request: Request | None, kwargs: dict[str, Any]) -> None:
         self.app = app
@@ -67,7 +67,8 @@ class Call:
         self.kwargs = kwargs
         self.passing: frozenset[Any] = frozenset()
         self.settled_by: frozenset[Any] = frozenset()
-        self._settle: Callable[[Any, list[Callable[[], Any]]], Any] | None = None
+        #: What finishes the endpoint's responses; None on a method that is no endpoint.
+        self._shape: Any = None
         self._flushes: list[Callable[[], Any]] = []
 
     def before_shape(self, flush: Callable[[], Any]) -> None:
@@ -87,16 +88,15 @@ class Call:
         Args:
             result: What the next layer returned.
         """
-        if self._settle is None:
+        if self._shape is None:
             return result
-        settled = self._settle(result, self._flushes)
-        return await settled if inspect.isawaitable(settled) else settled
+        return await self._shape.finish(self.request, result, self._flushes)
 
     def settle_sync(self, result: Any) -> Any:
         """Do the same as `settle` in the worker thread of a `def` handler."""
-        if self._settle is None:
+        if self._shape is None:
             return result
-        return self._settle(result, self._flushes)
+        return self._shape.finish_sync(self.request, result, self._flushes)
 
 
 class Layer:
@@ -226,7 +226,7 @@ def _call_of(wrapper: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Cal
     active = active_call.get()
     if active is not None and wrapper in active.settled_by:
         call.passing, call.settled_by = active.passing, active.settled_by
-        call._settle = active._settle
+        call._shape = active._shape
         # A copy: a second attempt must not flush the session of the first.
         call._flushes = [*active._flushes]
     return call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +48,13 @@ class MiddlewareBase:
         """Run the middleware and see to it that it returned a response."""
         response = await self.middleware(req)
         if not hasattr(response, "raw_headers"):
-            raise TypeError(
-                f"{type(self).__module__}.{type(self).__name__}.middleware returned {response!r}; "
-                f"it must return a Response: the one of `await self.next(req)` or one of its own"
-            )
+            raise self._no_response(response)
         return response
+
+    def _no_response(self, returned: Any) -> TypeError:
+        if inspect.iscoroutine(returned):
+            returned.close()
+        return TypeError(
+            f"{type(self).__module__}.{type(self).__name__}.middleware returned {returned!r}; "
+            f"it must return a Response: the one of `await self.next(req)` or one of its own"
+        )

@@ -30,7 +30,7 @@ from patera.controller import (
     produces,
     put,
 )
-from patera.exceptions import ConfigurationError, NotFound, abort
+from patera.exceptions import ConfigurationError
 from patera.testing import PateraTestClient
 
 MakeApp = Callable[..., Patera]
@@ -298,94 +298,6 @@ async def test_hooks_change_request_and_response_in_place(make_app: MakeApp, cli
 
     response = await (await client(make_app(Api))).get("/")
     assert (response.text, response.headers["x-served-by"]) == ("Ada", "api")
-
-
-async def test_hooks_as_def_run_too(make_app: MakeApp, client: Connect) -> None:
-    class Api(Controller):
-        @before_request
-        def note(self, req: Request) -> None:
-            req.state.user = "Ada"
-
-        @get("/")
-        async def show(self, req: Request) -> Response:
-            return req.res.text(req.state.user)
-
-        @after_request
-        def stamp(self, res: Response) -> None:
-            res.headers["x-served-by"] = "api"
-
-    response = await (await client(make_app(Api))).get("/")
-    assert (response.text, response.headers["x-served-by"]) == ("Ada", "api")
-
-
-async def test_before_hook_that_returns_a_response_ends_the_request(make_app: MakeApp, client: Connect) -> None:
-    class Api(Controller):
-        @before_request
-        async def check(self, req: Request) -> Response:
-            return req.res.text("stop").status(401)
-
-        @get("/")
-        async def show(self, req: Request) -> Response:
-            raise AssertionError("never called")
-
-    response = await (await client(make_app(Api))).get("/")
-    assert (response.status_code, response.text) == (401, "stop")
-
-
-async def test_after_hook_may_replace_the_response(make_app: MakeApp, client: Connect) -> None:
-    class Api(Controller):
-        @get("/")
-        async def show(self, req: Request) -> Response:
-            return req.res.text("first")
-
-        @after_request
-        async def replace(self, res: Response) -> Response:
-            return Response(f"not {res.body.decode()}", 202)
-
-    response = await (await client(make_app(Api))).get("/")
-    assert (response.status_code, response.text) == (202, "not first")
-
-
-async def test_after_hook_sees_error_answers_too(make_app: MakeApp, client: Connect) -> None:
-    class Api(Controller):
-        @get("/")
-        async def show(self, req: Request) -> Response:
-            abort("gone", HttpStatus.GONE)
-
-        @after_request
-        async def stamp(self, res: Response) -> None:
-            res.headers["x-status"] = str(res.status_code)
-
-    response = await (await client(make_app(Api))).get("/")
-    assert (response.status_code, response.headers["x-status"]) == (410, "410")
-
-
-async def test_after_hook_that_fails_makes_the_answer_an_error(make_app: MakeApp, client: Connect) -> None:
-    class Api(Controller):
-        @get("/")
-        async def show(self, req: Request) -> Response:
-            return req.res.text("fine")
-
-        @after_request
-        async def check(self, res: Response) -> None:
-            raise NotFound("no longer")
-
-    response = await (await client(make_app(Api))).get("/")
-    assert (response.status_code, response.json()["message"]) == (404, "no longer")
-
-
-async def test_after_hook_that_fails_on_an_error_answer_replaces_it(make_app: MakeApp, client: Connect) -> None:
-    class Api(Controller):
-        @get("/")
-        async def show(self, req: Request) -> Response:
-            abort("first")
-
-        @after_request
-        async def check(self, res: Response) -> None:
-            raise NotFound("second")
-
-    response = await (await client(make_app(Api))).get("/")
-    assert (response.status_code, response.json()["message"]) == (404, "second")
 
 
 # Body limits

@@ -1,5 +1,6 @@
 """Loggers of uvicorn and SQLAlchemy join an application's sinks while it runs."""
 
+import asyncio
 import logging
 import logging.config
 import threading
@@ -70,6 +71,14 @@ def test_joined_logger_keeps_the_exception() -> None:
             logging.getLogger("uvicorn.error").exception("failed")
     assert lines[0].startswith("failed\nTraceback")
     assert "ZeroDivisionError" in lines[0]
+
+
+def test_joined_logger_names_a_cancellation_without_traceback() -> None:
+    app, lines = to_memory()
+    with running(app):
+        error = asyncio.CancelledError("graceful shutdown exceeded")
+        logging.getLogger("uvicorn.error").error("Exception in ASGI application\n", exc_info=error)
+    assert lines == ["Exception in ASGI application: CancelledError('graceful shutdown exceeded')"]
 
 
 def test_joined_logger_without_a_current_exception_writes_no_traceback() -> None:

@@ -78,8 +78,16 @@ def http_scope(path: str, method: str = "GET") -> dict[str, Any]:
     }
 
 
-async def no_body() -> Message:
-    return {"type": "http.request", "body": b"", "more_body": False}
+def no_body() -> Callable[[], Awaitable[Message]]:
+    """Return the events of a client that sends no body and stays."""
+    messages: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> Message:
+        if not messages:
+            await asyncio.Event().wait()
+        return messages.pop()
+
+    return receive
 
 
 async def to_nowhere(message: Message) -> None:
@@ -451,7 +459,7 @@ async def test_commit_comes_before_the_first_byte(make_app: MakeApp, path: str) 
         events.append(message["type"])
 
     application = make_app(Users)
-    await application(http_scope(path), no_body, send)
+    await application(http_scope(path), no_body(), send)
     assert events.index("session commits") < events.index("http.response.start")
 
 
@@ -469,7 +477,7 @@ async def test_cancellation_in_the_handler_rolls_back(make_app: MakeApp) -> None
             is_inside.set()
             await asyncio.Event().wait()
 
-    task = asyncio.ensure_future(make_app(Users)(http_scope("/"), no_body, to_nowhere))
+    task = asyncio.ensure_future(make_app(Users)(http_scope("/"), no_body(), to_nowhere))
     await is_inside.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -509,7 +517,7 @@ async def test_cancellation_after_any_number_of_steps_leaves_nothing_open(make_a
 
     scope = http_scope("/")
     scope["headers"].append((b"x-user", b"ada"))
-    task = asyncio.ensure_future(make_app(Users)(scope, no_body, send))
+    task = asyncio.ensure_future(make_app(Users)(scope, no_body(), send))
     for _ in range(steps):
         await asyncio.sleep(0)
     task.cancel()

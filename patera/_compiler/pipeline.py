@@ -215,7 +215,7 @@ def _compile_produce(parts: Parts) -> Step:
         request = call.request
         assert request is not None
         inner = Call(call.app, request, {**await bind(request), **call.kwargs})
-        inner._settle = partial(shape.finish, request)
+        inner._shape = shape
         return await inner.settle(await nested(inner))
 
     return produce
@@ -316,7 +316,7 @@ def _compile_produce_in_thread(parts: Parts) -> Step:
         assert request is not None
         inner = Call(call.app, request, {**await bind(request), **call.kwargs})
         await request.load_body()
-        inner._settle = partial(shape.finish_sync, request)
+        inner._shape = shape
         return await injected(inner)
 
     return produce

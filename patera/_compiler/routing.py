@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import takewhile
 from operator import itemgetter
 from typing import Any
@@ -279,6 +279,7 @@ def _fill(endpoint: str, rule: ParsedRule, values: dict[str, Any]) -> str:
     return f"{path}?{query}" if query else path
 
 
+@lru_cache(maxsize=1024)
 def _quote(text: str) -> str:
     return quote(text, safe=PATH_SAFE)
 

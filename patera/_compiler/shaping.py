@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
@@ -16,7 +16,7 @@ from patera._json import dump_json
 from patera._types import RawHeader
 from patera.exceptions import ResponseValidationError
 from patera.http import MediaType
-from patera.response import JSON_TYPE, Response
+from patera.response import HTML_TYPE, JSON_TYPE, Response
 
 if TYPE_CHECKING:
     from patera.request import Request
@@ -37,6 +37,8 @@ class Shape:
         status: Status where the handler sets none.
         is_empty: Whether `@produces(NO_CONTENT)` forbids a body.
         any_status: Whether `encode` serves other statuses too, as in exception handlers.
+        takes_none: Whether None is a body, as `T | None` declares it.
+        takes_tuple: Whether a tuple is a body, as `tuple[T, ...]` declares it, and not body and status.
         warn: Tells once that the handler set another media type than it declares.
     """
 
@@ -47,6 +49,8 @@ class Shape:
     status: int | None = None
     is_empty: bool = False
     any_status: bool = False
+    takes_none: bool = False
+    takes_tuple: bool = False
     warn: Callable[[str], None] | None = None
 
     #: Whether nothing but the encoder has to be applied.
@@ -62,7 +66,7 @@ class Shape:
             return result
         if result is None:
             return self._of_nothing(request)
-        if isinstance(result, tuple):
+        if isinstance(result, tuple) and not self.takes_tuple:
             return self._of_tuple(request, result)
         return _filled(request.res, result)
 
@@ -115,6 +119,8 @@ class Shape:
         response: Response[Any] = request.res
         if response._is_filled:
             return response
+        if self.takes_none:
+            return response.json(None)
         if self.has_type:
             raise ResponseValidationError(self.name, "None was returned")
         if response._status is None and self.status is None:
@@ -149,7 +155,7 @@ class Shape:
         given = explicit if explicit is not None else response.content_type
         shown = declared[1].decode("latin-1")
         is_other = given is not None and _base_type(given) != _base_type(shown)
-        is_told = explicit is not None or response._default_type is JSON_TYPE
+        is_told = explicit is not None or response._default_type in (JSON_TYPE, HTML_TYPE)
         if self.warn is not None and is_other and is_told and not _is_json(shown, response):
             self.warn(given or "")
         if explicit is not None and is_other:
@@ -176,6 +182,8 @@ def compile_shape(
         status=status,
         is_empty=is_empty,
         any_status=any_status,
+        takes_none=has_type and not is_empty and type(None) in get_args(response_type),
+        takes_tuple=has_type and get_origin(response_type) is tuple,
         warn=warn,
     )
 

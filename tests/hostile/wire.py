@@ -56,6 +56,8 @@ class Wire:
     @property
     def wire_headers(self) -> list[RawHeader]:
         pairs = [(name.lower(), value) for name, value in self.headers]
+        if not any(name == "host" for name, _ in pairs):
+            pairs.insert(0, ("host", "testserver"))
         if isinstance(self.body, tuple):
             pairs.append(("transfer-encoding", "chunked"))
         elif self.body and not any(name == "content-length" for name, _ in pairs):
@@ -75,7 +77,7 @@ class Wire:
             "path": unquote(path),
             "raw_path": path.encode("latin-1"),
             "query_string": query.encode("latin-1"),
-            "headers": [(b"host", b"testserver"), *self.wire_headers],
+            "headers": self.wire_headers,
             "client": ("127.0.0.1", 12345),
             "server": ("127.0.0.1", 8000),
             "state": {},
@@ -83,7 +85,7 @@ class Wire:
 
     def octets(self) -> bytes:
         """Return the request for a real server, which is asked to close the connection."""
-        lines = [f"{self.method} {self.target} HTTP/1.1".encode("latin-1"), b"host: testserver", b"connection: close"]
+        lines = [f"{self.method} {self.target} HTTP/1.1".encode("latin-1"), b"connection: close"]
         lines += [name + b": " + value for name, value in self.wire_headers]
         head = b"\r\n".join([*lines, b"", b""])
         if not isinstance(self.body, tuple):

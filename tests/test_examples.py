@@ -1,0 +1,94 @@
+"""The examples start under a real server, answer, keep their OpenAPI document's word, and stop with their hooks."""
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+from openapi_spec_validator import validate
+
+from tests.documents import ROOT, python_environment, run_pytest, run_python
+from tests.server import run_process, start_process
+
+EXAMPLES = ROOT / "examples"
+DEV = EXAMPLES / "dev"
+APPS = ROOT / "tests" / "apps"
+UVICORN = ("-m", "uvicorn", "app:Application", "--factory", "--host", "127.0.0.1", "--port", "0")
+
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+)
+
+
+@pytest.mark.parametrize(
+    ("example", "path", "answer"),
+    [
+        ("quickstart", "/notes/7", {"text": "This is note 7"}),
+        ("dev", "/api/v1/users/1", {"id": 1, "fullname": "Ada Lovelace", "has_avatar": False}),
+    ],
+)
+async def test_example_answers_under_a_server_and_shuts_down(example: str, path: str, answer: object) -> None:
+    environment = python_environment(PATERA_BLOG__PATH=":memory:")
+    async with run_process(*UVICORN, cwd=EXAMPLES / example, env=environment) as server, httpx.AsyncClient() as http:
+        response = await http.get(server.url + path)
+        assert (response.status_code, response.json()) == (200, answer)
+    assert "Application shutdown complete" in "".join(server.output)
+
+
+async def test_blog_runs_its_shutdown_method_when_it_is_terminated() -> None:
+    environment = python_environment(PATERA_BLOG__PATH=":memory:")
+    async with run_process(*UVICORN, cwd=DEV, env=environment) as server:
+        pass
+    output = "".join(server.output)
+    assert output.index("Blog 1.0 is ready") < output.index("Blog stops")
+
+
+async def test_run_script_of_the_blog_serves_on_the_configured_port() -> None:
+    environment = python_environment(
+        PATERA_BLOG__PATH=":memory:", PATERA_PORT="0", PATERA_HOST="127.0.0.1", PATERA_DEBUG="false"
+    )
+    async with run_process("run.py", cwd=DEV, env=environment) as server, httpx.AsyncClient() as http:
+        assert "Nothing here yet" in (await http.get(server.url)).text
+
+
+def test_tests_of_the_blog_pass() -> None:
+    done = run_pytest(DEV)
+    assert done.returncode == 0, done.stdout
+
+
+def test_command_of_the_blog_keeps_what_it_added(tmp_path: Path) -> None:
+    path = str(tmp_path / "blog.db")
+    added = run_python(DEV, "cli.py", "add-user", "Ada", "ada@example.org", PATERA_BLOG__PATH=path)
+    listed = run_python(DEV, "cli.py", "list-users", PATERA_BLOG__PATH=path)
+    assert (added.returncode, listed.stdout) == (0, "   1  Ada <ada@example.org>\n")
+
+
+async def test_blog_answers_what_its_open_api_document_says(tmp_path: Path) -> None:
+    """Generated requests meet no 5xx, no undocumented status or media type, no body that the schema forbids."""
+    environment = python_environment(PATERA_BLOG__PATH=":memory:")
+    async with run_process(*UVICORN, cwd=DEV, env=environment) as server, httpx.AsyncClient() as http:
+        url = f"{server.url}/openapi/specs.json"
+        validate((await http.get(url)).json())
+        options = ["--checks", ",".join(CHECKS), "--seed", "7", "--max-examples", "15", "--no-color"]
+        done = await asyncio.to_thread(run_python, tmp_path, "-m", "schemathesis.cli", "run", url, *options)
+    assert done.returncode == 0, done.stdout
+    assert "Tested: 12" in done.stdout
+
+
+async def test_application_with_a_mistake_ends_before_it_listens() -> None:
+    arguments = ["-m", "uvicorn", "tests.apps.mistaken:Application", "--factory", "--port", "0"]
+    process = await start_process(arguments, cwd=ROOT, env=python_environment())
+    output, _ = await process.communicate()
+    assert process.returncode not in (0, None)
+    assert b"PAT110 tests.apps.mistaken.Mistaken.show(what)" in output
+
+
+async def test_application_whose_startup_fails_ends_with_3() -> None:
+    arguments = ["-m", "uvicorn", "tests.apps.failing:Application", "--factory", "--port", "0"]
+    process = await start_process(arguments, cwd=ROOT, env=python_environment())
+    output, _ = await process.communicate()
+    assert process.returncode == 3
+    assert b"no such server" in output
