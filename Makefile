@@ -24,6 +24,8 @@ lint: $(VENV)/dev.stamp
 
 types: $(VENV)/dev.stamp
 	$(BIN)/mypy
+	$(BIN)/mypy examples/quickstart/app.py
+	cd examples/dev && $(abspath $(BIN))/mypy
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .

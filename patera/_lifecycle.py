@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
@@ -50,7 +50,7 @@ class Lifecycle:
     def __init__(self, app: Patera) -> None:
         self._app = app
         self._logging: LoggingSetup | None = None
-        self._started: list[Step] = []
+        self._started: list[Callable[[], Awaitable[Any]]] = []
 
     async def __aenter__(self) -> None:
         """Start the application.
@@ -61,11 +61,14 @@ class Lifecycle:
         self._app.build()
         self._logging = start_logging(self._app, self._app.loggers)
         with use_application(self._app):
-            self._app.log_configuration()
             try:
+                self._app.log_configuration()
                 await self._start()
             except BaseException:
-                await self._stop()
+                try:
+                    await self._stop()
+                finally:
+                    self._leave()
                 raise
         running_applications.append(self._app)
 
@@ -74,19 +77,22 @@ class Lifecycle:
     ) -> None:
         """Stop the application."""
         with use_application(self._app):
-            for step in marked_methods(self._app, SHUTDOWN_KEY):
-                await self._run_last(step)
-            await self._finish_background_tasks()
-            await self._stop()
+            try:
+                for step in marked_methods(self._app, SHUTDOWN_KEY):
+                    await self._run_last(step)
+                await self._finish_background_tasks()
+                await self._stop()
+            finally:
+                self._leave()
 
     async def _start(self) -> None:
         app = self._app
         for name, extension in app.extensions.items():
             await self._run_first((f"the extension {name}", partial(extension.startup, app)))
-            self._started.append((f"the extension {name}", partial(self._stop_extension, extension)))
+            self._started.append(partial(self._stop_extension, name, extension))
             for function in app.hooks.startup_of(extension):
                 await self._run_first((f"the extension {name} ({_name(function)})", function))
-        self._started.append(("the application", lambda: self._run_all(app.hooks.shutdown_of(None))))
+        self._started.append(lambda: self._run_all(app.hooks.shutdown_of(None)))
         for function in app.hooks.startup_of(None):
             await self._run_first((_name(function), function))
         for mounted in dict.fromkeys(app.mounted_applications()):
@@ -96,13 +102,12 @@ class Lifecycle:
 
     async def _start_mounted(self, mounted: Patera) -> None:
         lifespan: AbstractAsyncContextManager[None] = mounted.lifespan()
-        name = f"the mounted application {mounted.app_name}"
-        await self._run_first((name, lifespan.__aenter__))
-        self._started.append((name, lambda: lifespan.__aexit__(None, None, None)))
+        await self._run_first((f"the mounted application {mounted.app_name}", lifespan.__aenter__))
+        self._started.append(partial(lifespan.__aexit__, None, None, None))
 
-    async def _stop_extension(self, extension: Any) -> None:
+    async def _stop_extension(self, name: str, extension: Any) -> None:
         await self._run_all(self._app.hooks.shutdown_of(extension))
-        await extension.shutdown(self._app)
+        await self._run_last((f"the extension {name}", partial(extension.shutdown, self._app)))
 
     async def _run_all(self, functions: list[Callable[[], Any]]) -> None:
         for function in reversed(functions):
@@ -137,7 +142,10 @@ class Lifecycle:
 
     async def _stop(self) -> None:
         while self._started:
-            await self._run_last(self._started.pop())
+            await self._started.pop()()
+
+    def _leave(self) -> None:
+        """Undo what others see of a running application, also where its shutdown was cancelled."""
         if self._app in running_applications:
             running_applications.remove(self._app)
         if self._logging is not None:

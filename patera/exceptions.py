@@ -289,7 +289,9 @@ class RequestValidationError(BaseHttpException):
     def content(self) -> dict[str, Any]:
         """Return the JSON body: `details` by field as well as `errors` by full location."""
         found = public_errors(self.cause)
-        details = {str(error["loc"][0]): error["msg"] for error in reversed(found)}
+        details: dict[str, str] = {}
+        for error in found:
+            details.setdefault(str(error["loc"][0]), error["msg"])
         errors = [{**error, "loc": self._located(error["loc"])} for error in found]
         return {"status": self.status, "message": self.message, "details": details, "errors": errors}
 

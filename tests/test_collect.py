@@ -71,7 +71,10 @@ def test_child_with_own_path_inherits_endpoints_below_it(make_app: MakeApp) -> N
     @path("/people")
     class Child(Parent): ...
 
-    assert rules_of(make_app(Parent, Child)) == {("Parent.show", "GET", "/users/all"), ("Child.show", "GET", "/people/all")}
+    assert rules_of(make_app(Parent, Child)) == {
+        ("Parent.show", "GET", "/users/all"),
+        ("Child.show", "GET", "/people/all"),
+    }
 
 
 def test_override_without_decorator_keeps_record_and_layers(make_app: MakeApp) -> None:
@@ -506,7 +509,7 @@ async def test_decorator_class_that_passes_self_on_is_a_foreign_decorator(make_a
 async def test_handler_that_takes_anything_gets_all_variables(make_app: MakeApp, client: Connect) -> None:
     class Users(Controller):
         @get("/<int:id>")
-        async def show(*args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]
+        async def show(*args: Any, **kwargs: Any) -> Any:
             return {"count": len(args), **kwargs}
 
     assert (await (await client(make_app(Users))).get("/3")).json() == {"count": 2, "id": 3}

@@ -51,9 +51,9 @@ async def test_around_layer_on_async_method_alone_sees_its_error() -> None:
     class Jobs(Owner):
         @Session(events)
         async def clean(self, session: Any) -> None:
-            raise ValueError
+            raise ValueError("no disk")
 
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="no disk"):
         await Jobs().clean()  # type: ignore[call-arg]
     assert events == ["session begins", "session rolls back"]
 
@@ -243,7 +243,7 @@ async def test_call_in_method_of_the_application_has_the_application(make_app: M
             """Nothing to do."""
 
     application = Application()
-    await application.clean()
+    await application.clean()  # type: ignore[call-arg]
     assert session.apps == [application]
 
 
@@ -302,10 +302,15 @@ def test_equal_layers_of_class_and_parent_count_once() -> None:
 
 @pytest.mark.parametrize(
     ("target", "shown"),
-    [(staticmethod(print), "staticmethod"), (classmethod(print), "classmethod"), (property(), "property"), (3, "got 3")],
+    [
+        (staticmethod(print), "<static"),
+        (classmethod(print), "<class"),
+        (property(), "<property"),
+        (3, "3"),
+    ],
 )
 def test_layer_on_what_is_no_method_says_where_it_belongs(target: Any, shown: str) -> None:
-    with pytest.raises(TypeError, match=rf"decorates a method or a controller, got .*{shown}|{shown}; put it below"):
+    with pytest.raises(TypeError, match=rf"decorates a method or a controller, got {shown}.*; put it below"):
         Guard([])(target)
 
 

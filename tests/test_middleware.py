@@ -165,7 +165,7 @@ async def test_middleware_is_one_instance_that_knows_its_application(make_app: M
             self.count += 1
             response = await self.next(req)
             response.headers["x-count"] = f"{self.app.app_name} {self.count}"
-            return response  # type: ignore[no-any-return]
+            return response
 
     http = await client(make_app(Users, MIDDLEWARE=[Counting]))
     assert [(await http.get("/")).headers["x-count"] for _ in range(2)] == ["Test 1", "Test 2"]
@@ -207,7 +207,9 @@ async def test_state_of_middleware_is_readable_in_the_handler(make_app: MakeApp,
         req.state.noted = "by middleware"
         return await self.next(req)
 
-    assert (await (await client(make_app(Reading, MIDDLEWARE=[make_middleware(note)]))).get("/")).text == "by middleware"
+    assert (
+        await (await client(make_app(Reading, MIDDLEWARE=[make_middleware(note)]))).get("/")
+    ).text == "by middleware"
 
 
 # What it answers
@@ -266,7 +268,9 @@ async def test_middleware_that_forgets_to_await_is_told_so(make_app: MakeApp) ->
         return self.next(req)
 
     application = make_app(Users, MIDDLEWARE=[make_middleware(forget, "Forgetful")], DEBUG=True)
-    with pytest.raises(TypeError, match=r"Forgetful.middleware returned <coroutine .*the one of `await self.next\(req\)`"):
+    with pytest.raises(
+        TypeError, match=r"Forgetful.middleware returned <coroutine .*the one of `await self.next\(req\)`"
+    ):
         await PateraTestClient(application).get("/")
 
 
@@ -628,9 +632,7 @@ async def test_middleware_may_tell_a_missing_page(make_app: MakeApp, client: Con
     assert (response.status_code, response.headers["location"]) == (303, "/")
 
 
-async def test_middleware_runs_for_a_mounted_patera_and_its_own_runs_inside(
-    make_app: MakeApp, client: Connect
-) -> None:
+async def test_middleware_runs_for_a_mounted_patera_and_its_own_runs_inside(make_app: MakeApp, client: Connect) -> None:
     @path("/users")
     class Inner(Controller):
         @get("/")

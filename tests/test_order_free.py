@@ -44,6 +44,20 @@ PAIRS = [pair for pair in combinations(ALL, 2) if set(pair) != {"cors", "no_cors
 PAIRS_IN_THREADS = list(combinations(("login", *LAYERS, "foreign"), 2))
 
 
+JSON = "application/json"
+USER = {"x-user": "ada"}
+
+REQUESTS: list[tuple[dict[str, str], str]] = [
+    ({}, '{"name": "a"}'),
+    (USER, '{"nme": "a"}'),
+    ({**USER, "content-type": "text/plain"}, "name=a"),
+    (USER, '{"name": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}'),
+    ({**USER, "origin": "https://a.example"}, '{"name": "b"}'),
+    ({**USER, "origin": "https://b.example"}, '{"name": "c"}'),
+    (USER, '{"name": "d"}'),
+]
+
+
 class Item(BaseModel):
     name: str
 
@@ -91,19 +105,10 @@ def make_controller(order: Sequence[str], events: Events, *, is_async: bool = Tr
 async def observe(application: Patera, events: Events) -> Observed:
     """Return everything that can be seen of the endpoint: answers, what the layers noted, and the plan."""
     plans = [_without_place(plan) for plan in application.plan.endpoints if not plan.is_builtin]
-    user = {"x-user": "ada"}
     answers = []
     async with PateraTestClient(application, lifespan=False) as client:
-        for headers, options in (
-            ({}, {"json": {"name": "a"}}),
-            (user, {"json": {"nme": "a"}}),
-            (user, {"content": "name=a", "headers": {"content-type": "text/plain"}}),
-            (user, {"json": {"name": "a" * 50}}),
-            ({**user, "origin": "https://a.example"}, {"json": {"name": "b"}}),
-            ({**user, "origin": "https://b.example"}, {"json": {"name": "c"}}),
-            (user, {"json": {"name": "d"}}),
-        ):
-            response = await client.post("/things", **{**options, "headers": {**headers, **options.get("headers", {})}})
+        for headers, body in REQUESTS:
+            response = await client.post("/things", content=body, headers={"content-type": JSON, **headers})
             answers.append(_visible(response))
         preflight = {"origin": "https://a.example", "access-control-request-method": "POST"}
         answers.append(_visible(await client.options("/things", headers=preflight)))

@@ -47,6 +47,7 @@ from tests.recording_layers import (
 MakeApp = Callable[..., Patera]
 Connect = Callable[[Patera], Awaitable[PateraTestClient]]
 Message = MutableMapping[str, Any]
+Decorate = Callable[[Any], Any]
 
 USER = {"x-user": "ada"}
 
@@ -662,7 +663,7 @@ async def test_guard_left_below_a_foreign_decorator_runs_once(make_app: MakeApp,
 
 @pytest.mark.parametrize("decorate", [transparent, lambda function: function], ids=["foreign", "none"])
 async def test_direct_call_of_a_guarded_endpoint_is_guarded(
-    make_app: MakeApp, client: Connect, decorate: Any
+    make_app: MakeApp, client: Connect, decorate: Decorate
 ) -> None:
     class Users(Controller):
         @get("/open")
@@ -928,7 +929,7 @@ async def test_session_of_a_websocket_is_worth_a_warning(make_app: MakeApp) -> N
 @pytest.mark.parametrize(
     "decorate", [lambda function: function, transparent, lambda function: asynchronously(function)]
 )
-def test_session_without_sync_form_on_def_endpoint_is_a_mistake(make_app: MakeApp, decorate: Any) -> None:
+def test_session_without_sync_form_on_def_endpoint_is_a_mistake(make_app: MakeApp, decorate: Decorate) -> None:
     class Users(Controller):
         @get("/")
         @decorate
@@ -1063,7 +1064,7 @@ async def test_def_handler_sees_context_variables_of_its_layers(make_app: MakeAp
 
 @pytest.mark.parametrize("decorate", [asynchronously, plainly])
 async def test_def_handler_that_a_foreign_decorator_made_awaitable_is_awaited(
-    make_app: MakeApp, client: Connect, decorate: Any
+    make_app: MakeApp, client: Connect, decorate: Decorate
 ) -> None:
     events: Events = []
 

@@ -157,6 +157,11 @@ def test_mount_with_number_in_prefix_comes_before_name() -> None:
     ]
 
 
+def test_mount_with_name_in_prefix_comes_behind_number() -> None:
+    index = RouteIndex([Mount("/{tenant}", answer), make_route("/<int:id>/x"), make_route("/<path:p>")])
+    assert [matched(index, path) for path in ("/1/x", "/a/x")] == ["/<int:id>/x", "mount /{tenant}"]
+
+
 def test_mount_with_more_digits_than_python_reads_is_not_found() -> None:
     assert matched(RouteIndex([Mount("/{id:int}", answer)]), f"/{'9' * 5000}/x") is NOT_FOUND
 

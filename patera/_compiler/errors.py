@@ -76,8 +76,12 @@ class ErrorTable:
         entry, subject = found
         try:
             return await self._call(entry, request, subject)
-        except Exception as failure:
-            self._app.logger.opt(exception=error).error("{} failed while it answered this exception", entry.name)
+        except ClientDisconnect:
+            raise
+        except Exception as raised:
+            failure = as_patera_error(raised)
+            if not isinstance(failure, BaseHttpException):
+                self._app.logger.opt(exception=error).error("{} failed while it answered this exception", entry.name)
             request.fresh_response()
             return await self._own_answer(request, failure)
 
@@ -92,6 +96,9 @@ class ErrorTable:
 
     def _find(self, error: BaseException) -> tuple[HandlerEntry, BaseException] | None:
         for kind in type(error).__mro__:
+            if kind is BaseHttpException and isinstance(error, HtmlAborterException):
+                # It renders itself; only a handler that names it knows better.
+                return None
             if kind is BaseHttpException and isinstance(error, RequestValidationError):
                 entry = self._entries.get(ValidationError)
                 if entry is not None:
@@ -108,10 +115,15 @@ class ErrorTable:
         return await entry.shape.finish(request, result)
 
     async def _own_answer(self, request: Request, error: Exception) -> AnyResponse:
-        if isinstance(error, HtmlAborterException):
-            return await self._html(request, error)
         if isinstance(error, BaseHttpException):
-            return self.render(request.res, error)
+            try:
+                return await self._render_itself(request, error)
+            except Exception as failure:
+                request.fresh_response()
+                error = failure
+        return await self._answer_unhandled(request, error)
+
+    async def _answer_unhandled(self, request: Request, error: Exception) -> AnyResponse:
         request.scope["patera.unhandled"] = error
         if not self._app.debug:
             self._app.logger.opt(exception=error).critical("Unhandled exception in {}", _endpoint_name(request))
@@ -120,12 +132,10 @@ class ErrorTable:
             return page
         return self.server_error(request.res)
 
-    async def _html(self, request: Request, error: HtmlAborterException) -> AnyResponse:
-        try:
-            response: Response[Any] = await request.res.html(error.template, error.data).status(error.status_code)
-        except Exception as failure:
-            request.fresh_response()
-            return await self._own_answer(request, failure)
+    async def _render_itself(self, request: Request, error: BaseHttpException) -> Response[Any]:
+        if not isinstance(error, HtmlAborterException):
+            return self.render(request.res, error)
+        response: Response[Any] = await request.res.html(error.template, error.data).status(error.status_code)
         response.shape()
         return response
 
@@ -171,6 +181,8 @@ def as_patera_error(error: Exception) -> Exception:
         translated = MethodNotAllowed(name.strip() for name in allowed.split(",") if name.strip())
     else:
         translated = BaseHttpException(error.detail, error.status_code, headers=headers)
+    if error.detail != phrases.get(error.status_code):
+        translated.message = error.detail
     translated.__cause__ = error
     return translated
 

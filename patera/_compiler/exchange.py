@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 
 from patera._context import current_request
 from patera._types import ASGIApp, Message, RawHeader, Receive, Scope, Send
-from patera.response import BODILESS, ForeignResponse, Response
+from patera.response import BODILESS, UNSET, ForeignResponse, Response
 
 from .edge import EDGE_KEY, CorsPolicy, apply_edge, assign_request_id, edge_headers
 from .errors import ErrorTable
@@ -88,6 +88,8 @@ def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:
     make, shape, finish = exchange.make, exchange.shape.shape, exchange.shape.finish
     limit, edge_of = exchange.limit, _compile_edge(runtime, exchange)
     logs = runtime.log_request is not None
+    # A response that nothing was set on may lack a body or status that the endpoint declares.
+    is_declared = runtime.chain is None and (exchange.shape.has_type or not exchange.shape.is_plain)
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
         extra = edge_of(scope)
@@ -98,7 +100,11 @@ def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:
         try:
             try:
                 response = await make(request)
-                if type(response) is not response_class or response._template is not None:
+                if (
+                    type(response) is not response_class
+                    or response._template is not None
+                    or (is_declared and response._data is UNSET)
+                ):
                     response = await finish(request, response)
                 elif not response._is_shaped:
                     shape(response)
@@ -255,7 +261,7 @@ def foreign_response(run: ASGIApp) -> ForeignResponse:
     """Return what middleware sees of a mounted application or foreign route."""
 
     async def run_marked(scope: Scope, receive: Receive, send: Send) -> None:
-        scope[EDGE_KEY] = True
-        await run(scope, receive, send)
+        # A copy: what the other application notes on its scope must not change this request's.
+        await run({**scope, EDGE_KEY: True}, receive, send)
 
     return ForeignResponse(run_marked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args, get_origin
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from patera.request import Request
 
 Encode = Callable[[Any], bytes]
+
+#: What a warning of Pydantic's serializer says beside field and type.
+_SUBMITTED_VALUE = re.compile(r", input_value=.*(?=, input_type=)")
 AnyResponse = StarletteResponse
 
 
@@ -151,14 +155,13 @@ class Shape:
             self._settle_type(response, self.declared_type)
 
     def _settle_type(self, response: Response[Any], declared: RawHeader) -> None:
-        explicit = response.headers.get("content-type")
-        given = explicit if explicit is not None else response.content_type
         shown = declared[1].decode("latin-1")
-        is_other = given is not None and _base_type(given) != _base_type(shown)
-        is_told = explicit is not None or response._default_type in (JSON_TYPE, HTML_TYPE)
-        if self.warn is not None and is_other and is_told and not _is_json(shown, response):
-            self.warn(given or "")
-        if explicit is not None and is_other:
+        overruled = _overruled(response, shown)
+        if overruled is None:
+            return
+        if self.warn is not None:
+            self.warn(overruled)
+        if "content-type" in response.headers:
             response.headers["content-type"] = shown
 
 
@@ -205,15 +208,16 @@ def compile_encoder(name: str, response_type: Any) -> Encode:
                 data = validate(data, from_attributes=True, by_alias=True, by_name=True)
             return serialize(data, by_alias=True, warnings="error")
         except ValidationError as error:
-            raise ResponseValidationError(name, _problem(error)) from error
+            raise ResponseValidationError(name, _problem(error)) from error.__cause__
         except PydanticSerializationError as error:
-            raise ResponseValidationError(name, str(error)) from error
+            problem = _SUBMITTED_VALUE.sub("", str(error))
+            raise ResponseValidationError(name, problem) from error.__cause__
 
     return encode
 
 
 def _problem(error: ValidationError) -> str:
-    """Name fields and rules, never values: they may be secrets of the server."""
+    """Name fields and rules, never values: they may be secrets of the server, as is the error itself in a log."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
     return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in found)
 
@@ -228,10 +232,19 @@ def _filled(response: Response[Any], value: Any) -> Response[Any]:
     return response.json(value)
 
 
+def _overruled(response: Response[Any], declared: str) -> str | None:
+    """Return the media type that the handler set, if `@produces` declares another one."""
+    explicit = response.headers.get("content-type")
+    if explicit is not None:
+        return explicit if _base_type(explicit) != _base_type(declared) else None
+    own = response._default_type
+    is_other = own == (HTML_TYPE if _is_json(declared) else JSON_TYPE)
+    return own[1].decode("latin-1") if own is not None and is_other else None
+
+
 def _base_type(content_type: str) -> str:
     return content_type.split(";", 1)[0].strip().lower()
 
 
-def _is_json(declared: str, response: Response[Any]) -> bool:
-    base = _base_type(declared)
-    return response._default_type is JSON_TYPE and base.endswith(("+json", "/json", "ndjson"))
+def _is_json(content_type: str) -> bool:
+    return _base_type(content_type).endswith(("+json", "/json", "ndjson"))

@@ -11,8 +11,9 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.websockets import WebSocketClose
 
+from patera._context import current_request
 from patera._types import ASGIApp, Message, Receive, Scope, Send
-from patera.exceptions import MethodNotAllowed, NotFound
+from patera.exceptions import MethodNotAllowed, NotFound, PayloadTooLarge
 from patera.response import Response
 
 from .dispatch import Miss, RouteIndex
@@ -54,6 +55,7 @@ class Dispatcher:
 
     def _set_routes(self, routes: Sequence[BaseRoute]) -> None:
         self._routes = list(routes)
+        self._mounted = self._app.mounted_applications()
         self.index = RouteIndex(routes)
 
     def dispatch(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -75,7 +77,8 @@ class Dispatcher:
         if len(self._routes) != len(self._app.router.routes):
             self._set_routes(self._app.router.routes)
             return self.dispatch(scope, receive, send)
-        scope["patera.miss"] = found
+        # An application around this one may have left its own mount there.
+        scope["patera.mount"], scope["patera.miss"] = None, found
         return self._other(scope, receive, send)
 
     def _dispatch_other(self, kind: str, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -104,9 +107,9 @@ class Dispatcher:
         if scope["method"] == "OPTIONS" and self._is_preflight(scope):
             return self._answer_preflight(request)
         self._refuse_origin(scope)
-        mount = scope.get("patera.mount")
+        mount = scope["patera.mount"]
         if mount is not None:
-            return foreign_response(self._limited(mount))
+            return foreign_response(self._limited(mount, scope))
         run = _match_foreign(self.index.foreign, scope)
         if run is not None:
             return foreign_response(run)
@@ -117,13 +120,20 @@ class Dispatcher:
         if refusal is not None and scope["method"] != "OPTIONS":
             raise refusal
 
-    def _limited(self, mount: Mount) -> ASGIApp:
+    def _limited(self, mount: Mount, scope: Scope) -> ASGIApp:
+        """Return a mounted application with the limit of bodies; another Patera application has its own."""
         limit = self._app.configs.get("MAX_CONTENT_LENGTH")
 
         async def run(scope: Scope, receive: Receive, send: Send) -> None:
             await _enter_mount(mount, scope, receive, send)
 
-        return run if limit is None else RequestBodyLimitMiddleware(run, limit)
+        if limit is None or mount._base_app in self._mounted:
+            return run
+        length = request_header(scope, b"content-length") or b""
+        # Twenty digits are far beyond any limit, and thousands would be an error of `int`.
+        if length.isdigit() and int(length[:20]) > limit:
+            raise PayloadTooLarge(limit)
+        return RequestBodyLimitMiddleware(run, limit)
 
     def _is_preflight(self, scope: Scope) -> bool:
         asks = request_header(scope, b"access-control-request-method") is not None
@@ -247,7 +257,11 @@ def _with_edge(runtime: Runtime, stack: ASGIApp, policy: CorsPolicy | None) -> A
 async def _answer_last(runtime: Runtime, scope: Scope, receive: Receive, send: Send, error: Exception) -> None:
     """Answer an error of foreign middleware, in the project's form."""
     request = runtime.request_class(scope, receive, send)
-    response = await runtime.errors.answer(request, error)
-    await response(scope, receive, send)
+    token = current_request.set(request)
+    try:
+        response = await runtime.errors.answer(request, error)
+        await response(scope, receive, send)
+    finally:
+        current_request.reset(token)
     if runtime.app.debug and "patera.unhandled" in scope:
         raise error

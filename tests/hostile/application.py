@@ -620,6 +620,20 @@ class FailingMiddleware(MiddlewareBase):
         return response
 
 
+class PlainMiddleware(MiddlewareBase):
+    """Does nothing."""
+
+
+class PlainAsgi:
+    """ASGI middleware that does nothing."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
 class FailingAsgi:
     """ASGI middleware that fails before or after the application where a header says so."""
 

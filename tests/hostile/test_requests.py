@@ -3,14 +3,23 @@
 import gzip
 import json
 import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request as StarletteRequest
+from starlette.responses import PlainTextResponse
 
 from patera import Patera
+from patera._types import Receive, Scope, Send
 from patera.testing import PateraTestClient, WebSocketClosed
-from tests.hostile.application import events
+from tests.hostile.application import create, events
 from tests.hostile.wire import JSON, MULTIPART, URLENCODED, Wire, call, ids, problems
+
+MakeHostile = Callable[..., Patera]
 
 READERS = ("json", "model", "sync", "any", "list")
 
@@ -267,6 +276,70 @@ ROWS = [*MALFORMED_JSON, *BODIES, *FORMS, *HEADERS, *PATHS]
 @pytest.mark.parametrize("wire", ROWS, ids=ids(ROWS))
 async def test_bad_request_has_stated_answer(shared: Patera, wire: Wire) -> None:
     assert problems(wire, await call(shared, wire)) == []
+
+
+async def differing(app: Any, rows: Sequence[Wire]) -> dict[str, list[str]]:
+    """Return what is wrong with the answers of an application, by row."""
+    found = {wire.row: problems(wire, await call(app, wire)) for wire in rows}
+    return {row: wrong for row, wrong in found.items() if wrong}
+
+
+@pytest.mark.parametrize("values", [{"DEBUG": True}, {"CORS_ENABLED": False}, {"REQUEST_LOG": True}], ids=str)
+async def test_bad_request_under_another_configuration_has_the_same_answer(
+    make_hostile: MakeHostile, values: dict[str, Any]
+) -> None:
+    assert await differing(make_hostile(**values), ROWS) == {}
+
+
+async def test_bad_request_through_middleware_has_the_same_answer(make_hostile: MakeHostile) -> None:
+    classes = ("PlainAsgi", "PlainMiddleware")
+    application = make_hostile(MIDDLEWARE=[f"tests.hostile.application:{name}" for name in classes])
+    assert await differing(application, ROWS) == {}
+
+
+@pytest.mark.parametrize("is_patera", [True, False])
+async def test_bad_request_to_a_mounted_application_has_the_same_answer(
+    make_hostile: MakeHostile, is_patera: bool, tmp_path: Path
+) -> None:
+    below = [replace(wire, target=f"/sub{wire.target}") for wire in ROWS if not wire.target.startswith("//")]
+    outer: Any = create(tmp_path, CONTROLLERS=[]) if is_patera else Starlette()
+    outer.mount("/sub", make_hostile())
+    assert await differing(outer, below) == {}
+
+
+async def test_bad_request_as_a_problem_has_the_same_status(make_hostile: MakeHostile) -> None:
+    application = make_hostile(ERROR_FORMAT="problem")
+    for wire in ROWS:
+        answer = await call(application, wire)
+        assert answer.status in wire.statuses, wire.row
+        if answer.status >= 400:
+            assert answer.header("content-type") == "application/problem+json"
+            assert {"type", "title", "status", "detail"} <= set(answer.json())
+
+
+async def test_body_of_a_mounted_application_has_the_limit_of_the_outer_one(make_hostile: MakeHostile) -> None:
+    """A14, A15."""
+    application = make_hostile(MAX_CONTENT_LENGTH=100)
+    application.mount("/foreign", read_everything)
+    announced = Wire("A14", "POST", "/foreign/x", (), b"x" * 101, 413)
+    answer = await call(application, announced)
+    assert (problems(announced, answer), answer.taken) == ([], 0)
+    assert (await call(application, replace(announced, body=(b"x" * 60,) * 9))).taken == 120
+
+
+async def test_body_of_a_mounted_patera_application_has_its_own_limit(
+    make_hostile: MakeHostile, tmp_path: Path
+) -> None:
+    """A14: the inner application may allow more."""
+    outer = create(tmp_path, CONTROLLERS=[], MAX_CONTENT_LENGTH=100)
+    outer.mount("/sub", make_hostile())
+    assert (await call(outer, Wire("A14", "POST", "/sub/bodies/small", (), b"x" * 1000))).status == 200
+
+
+async def read_everything(scope: Scope, receive: Receive, send: Send) -> None:
+    """A foreign ASGI application."""
+    body = await StarletteRequest(scope, receive).body()
+    await PlainTextResponse(str(len(body)))(scope, receive, send)
 
 
 async def answer_to(app: Patera, wire: Wire) -> Any:
