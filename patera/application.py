@@ -353,11 +353,13 @@ class Patera(Starlette):
             with_base_path: Whether the prefix of `@app_path` stands before their paths.
         """
         self._require_setup("register_controller")
+        _require_classes("register_controller", controllers, Controller)
         self._controllers.extend((cls, with_base_path) for cls in controllers)
 
     def register_exception_handler(self, *handlers: type[ExceptionHandler]) -> None:
         """Add exception handler classes beside those of `EXCEPTION_HANDLERS`."""
         self._require_setup("register_exception_handler")
+        _require_classes("register_exception_handler", handlers, ExceptionHandler)
         self.exception_handler_classes.extend(handlers)
 
     def register_converter(self, name: str, converter: type[Converter[Any]]) -> None:
@@ -495,6 +497,12 @@ class Patera(Starlette):
     def _require_setup(self, call: str) -> None:
         if self._compiled is not None:
             raise SetupFinishedError(call)
+
+
+def _require_classes(call: str, values: tuple[Any, ...], base: type) -> None:
+    for value in values:
+        if not (isinstance(value, type) and issubclass(value, base)):
+            raise TypeError(f"{call}() takes subclasses of {base.__name__}, got {value!r}")
 
 
 def _config_of(cls: type[Patera]) -> BaseConfig:

@@ -11,6 +11,7 @@ from starlette.datastructures import URL, State
 from starlette.requests import ClientDisconnect
 
 from ._body import media_type_of
+from ._cookies import parse_cookies
 from ._json import check_json_numbers, parse_json
 from ._sockets import SocketRequest, WebSocketDisconnect
 from ._types import Send
@@ -105,6 +106,17 @@ class Request(SocketRequest):
         if "_query_params" not in self.__dict__:
             self._query_params = QueryParams(self.scope.get("query_string", b""))
         return self._query_params  # type: ignore[return-value]
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies that the client sent, of a repeated one the last."""
+        if "_cookies" not in self.__dict__:
+            self._cookies = {
+                name: value
+                for header in self.headers.getlist("cookie")
+                for name, value in parse_cookies(header).items()
+            }
+        return self._cookies
 
     @property
     def route_parameters(self) -> dict[str, Any]:

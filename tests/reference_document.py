@@ -242,7 +242,7 @@ class Project:
             imports = {number: line for number, line in each.lines.items() if line.startswith(("import ", "from "))}
             rest = {number: line for number, line in each.lines.items() if number not in imports}
             text = replace(each, lines=imports).text + text + replace(each, lines=rest).inside(1)
-        path.write_text(CONFIG_NAMES + text, encoding="utf-8")
+        path.write_text(CONFIG_NAMES + text.removeprefix(CONFIG_NAMES), encoding="utf-8")
 
     def load(self, name: str) -> Any:
         """Import a module of the project."""

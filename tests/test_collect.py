@@ -483,13 +483,17 @@ def test_verb_on_what_cannot_be_called_as_a_method_is_a_mistake(make_app: MakeAp
     assert mistake.accepted.endswith("async def show(self, req)")
 
 
-def test_hook_without_its_argument_is_a_mistake(make_app: MakeApp) -> None:
+def test_hook_with_other_arguments_than_one_is_a_mistake(make_app: MakeApp) -> None:
     class Users(Controller):
         @before_request
         async def check(self) -> None: ...
 
-    (mistake,) = mistakes_of(make_app(Users))
-    assert (mistake.code, mistake.found) == ("PAT104", "the parameters (self) -> 'None'")
+        @after_request
+        async def stamp(self, req: Request, res: Any) -> None: ...
+
+    check, stamp = mistakes_of(make_app(Users))
+    assert (check.code, check.found) == ("PAT104", "the parameters (self) -> 'None'")
+    assert (stamp.code, stamp.found) == ("PAT104", "the parameters (self, req: 'Request', res: 'Any') -> 'None'")
 
 
 async def test_decorator_class_that_passes_self_on_is_a_foreign_decorator(make_app: MakeApp, client: Connect) -> None:

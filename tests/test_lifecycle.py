@@ -671,3 +671,13 @@ async def test_setup_call_before_the_build_has_an_effect(make_app: MakeApp, clie
     application.register_alias("home", "Home.show")
     assert application.url_for("home") == "/"
     assert (await (await client(application)).get("/")).text == "Test"
+
+
+@pytest.mark.parametrize("value", [Home, Home(None), "app:Home", dict], ids=["class", "instance", "text", "other"])  # type: ignore[arg-type]
+def test_register_takes_subclasses_only(make_app: MakeApp, value: Any) -> None:
+    application = make_app()
+    with pytest.raises(TypeError, match=r"register_exception_handler\(\) takes subclasses of ExceptionHandler, got "):
+        application.register_exception_handler(value)
+    if value is not Home:
+        with pytest.raises(TypeError, match=r"register_controller\(\) takes subclasses of Controller, got "):
+            application.register_controller(value)

@@ -38,7 +38,7 @@ from patera.controller import (
     socket,
 )
 from patera.exceptions import ExceptionHandler, NotFound, handles
-from patera.layer import Layer, Place
+from patera.layer import Call, Layer, Next, Place
 from patera.openapi import build_document, describe_application
 from patera.openapi.page import asset, docs_page
 from patera.testing import PateraTestClient
@@ -116,8 +116,18 @@ class Injecting(Layer):
     def injects(self, app: Patera) -> Sequence[str]:
         return ("session",)
 
+    async def around(self, call: Call, next: Next) -> Any:
+        return await next(call)
 
-class Login(Layer):
+
+class Passing(Layer):
+    """A guard that lets everybody pass."""
+
+    async def guard(self, call: Call) -> None:
+        """Pass."""
+
+
+class Login(Passing):
     place = Place.LOGIN
     statuses = {401: "Login required"}
     security = {
@@ -126,13 +136,13 @@ class Login(Layer):
     }
 
 
-class Roles(Layer):
+class Roles(Passing):
     place = Place.ROLES
     statuses = {403: "Missing role"}
     security = Login.security
 
 
-class Key(Layer):
+class Key(Passing):
     place = Place.RATE_LIMIT_USER
     statuses = {429: "Too many requests"}
     security = {"key": {"type": "apiKey", "in": "header", "name": "x-key"}}

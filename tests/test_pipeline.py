@@ -26,7 +26,7 @@ from patera.controller import (
     produces,
     socket,
 )
-from patera.exceptions import ConfigurationError, ExceptionHandler, abort, handles
+from patera.exceptions import ConfigurationError, ExceptionHandler, Mistake, abort, handles
 from patera.http import HttpStatus, MediaType
 from patera.layer import Call, Layer, Next, Place
 from patera.middleware import MiddlewareBase
@@ -983,9 +983,9 @@ async def test_injected_argument_may_go_to_keyword_arguments(make_app: MakeApp, 
 
 
 def test_mistakes_of_a_layer_are_mistakes_of_the_build(make_app: MakeApp) -> None:
-    from patera.exceptions import Mistake
-
     class Needy(Layer):
+        async def around(self, call: Call, next: Next) -> Any: ...
+
         def mistakes(self, app: Patera, where: str, location: str) -> Sequence[Mistake]:
             return [Mistake("PAT399", where, "no extension", "one", "add it", location)]
 
@@ -998,6 +998,76 @@ def test_mistakes_of_a_layer_are_mistakes_of_the_build(make_app: MakeApp) -> Non
 
     (mistake,) = mistakes_of(make_app(Users))
     assert (mistake.code, mistake.location.startswith(__file__)) == ("PAT399", True)
+
+
+async def passes(self: Any, call: Call) -> None: ...
+
+
+def passes_sync(self: Any, call: Call) -> None: ...
+
+
+async def around(self: Any, call: Call, next: Next) -> Any: ...
+
+
+@pytest.mark.parametrize(
+    ("place", "methods", "found"),
+    [
+        (Place.LOGIN, {}, "runs at Place.LOGIN and has no guard()"),
+        (Place.LOGIN, {"gaurd": passes}, "runs at Place.LOGIN and has no guard()"),
+        (Place.ROLES, {"around": around}, "has no guard(), and around() does not run there"),
+        (Place.CACHE, {"arround": around}, "runs at Place.CACHE and has neither guard() nor around()"),
+        (Place.LOGIN, {"guard": passes_sync}, "has a guard() that is not async"),
+    ],
+)
+def test_layer_that_would_let_everything_pass_is_a_mistake(
+    make_app: MakeApp, place: Place, methods: dict[str, Any], found: str
+) -> None:
+    layer = type("Broken", (Layer,), {"place": place, **methods})()
+
+    class Users(Controller):
+        @get("/")
+        @layer
+        async def show(self, req: Request) -> None: ...
+
+    (mistake,) = mistakes_of(make_app(Users))
+    assert (mistake.code, mistake.found.startswith("the layer Broken, which "), found in mistake.found) == (
+        "PAT312",
+        True,
+        True,
+    )
+    assert mistake.change == "define it in the class Broken, or change its place"
+
+
+@pytest.mark.parametrize("verdict", [True, False])
+async def test_guard_that_returns_a_verdict_is_told_what_to_return(make_app: MakeApp, verdict: bool) -> None:
+    class Verdict(Layer):
+        place = Place.ROLES
+
+        async def guard(self, call: Call) -> bool:
+            return verdict
+
+    class Users(Controller):
+        @get("/")
+        @Verdict()
+        async def show(self, req: Request) -> str:
+            return "secret"
+
+    with pytest.raises(TypeError, match=rf"Verdict.guard returned {verdict}; return None to let the request pass"):
+        await PateraTestClient(make_app(Users, DEBUG=True)).get("/")
+
+
+async def test_before_hook_that_returns_a_verdict_is_told_what_to_return(make_app: MakeApp) -> None:
+    class Users(Controller):
+        @before_request
+        def is_allowed(self, req: Request) -> bool:
+            return False
+
+        @get("/")
+        async def show(self, req: Request) -> str:
+            return "secret"
+
+    with pytest.raises(TypeError, match="Users.is_allowed returned False; return None to let the request pass"):
+        await PateraTestClient(make_app(Users, DEBUG=True)).get("/")
 
 
 def test_plan_lists_lifted_and_buried_layers_in_order(make_app: MakeApp) -> None:

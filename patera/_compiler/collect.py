@@ -117,7 +117,7 @@ def _read_methods(cls: type[Controller]) -> tuple[list[CollectedEndpoint], list[
             plain[name] = definitions[0]
             continue
         chain = _inherited_chain(definitions)
-        mistake = unusable_method(cls, name, chain)
+        mistake = unusable_method(cls, name, chain, is_hook=record.hook is not None)
         if mistake is not None:
             mistakes.append(mistake)
             continue

@@ -205,7 +205,7 @@ class EndpointCompiler:
             path_converters=rule.converters,
             consumes=_media_type(record.consumes),
             produces=_media_type(record.produces),
-            status=_success_status(record.produces, record.produces_status),
+            status=_success_status(record.produces, record.produces_status, returned),
             has_response_type=returned.is_declared,
             response_type=returned.type,
             descriptors=record.descriptors,
@@ -334,10 +334,11 @@ def _media_type(value: str | None) -> MediaType | None:
     return MediaType(value) if value in MediaType.__members__.values() else value  # type: ignore[return-value]
 
 
-def _success_status(produces: str | None, status: int | None) -> int:
+def _success_status(produces: str | None, status: int | None, returned: ReturnType) -> int:
     if status is not None:
         return status
-    return int(HttpStatus.NO_CONTENT if produces == MediaType.NO_CONTENT else HttpStatus.OK)
+    is_empty = produces == MediaType.NO_CONTENT or returned.is_nothing
+    return int(HttpStatus.NO_CONTENT if is_empty else HttpStatus.OK)
 
 
 def _unusable_type(subject: _Subject, error: Exception) -> Mistake:

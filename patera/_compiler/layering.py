@@ -63,6 +63,9 @@ def layer_mistakes(app: Patera, method: LayeredMethod) -> Iterator[Mistake]:
     """Find what is wrong with the layers of a method."""
     for layer in method.all_layers:
         yield from layer.mistakes(app, method.where, method.location)
+        problem = _problem_of(layer)
+        if problem:
+            yield _unusable_layer(method, layer, problem)
     for layer in _run_in_thread(method):
         if layer.around_sync is None:
             yield _asynchronous_layer(method, layer)
@@ -70,6 +73,17 @@ def layer_mistakes(app: Patera, method: LayeredMethod) -> Iterator[Mistake]:
         for name in layer.injects(app):
             if not _takes(method.chain, name):
                 yield _unwanted(method, layer, name)
+
+
+def _problem_of(layer: Layer) -> str:
+    """Return why a layer would let everything pass: a guard's name misspelt, or the wrong one of the two forms."""
+    has_guard = type(layer).guard is not Layer.guard
+    has_around = type(layer).around is not Layer.around
+    if layer.place.is_guard and not has_guard:
+        return "has no guard()" + (", and around() does not run there" if has_around else "")
+    if not has_guard and not has_around:
+        return "has neither guard() nor around()"
+    return "" if inspect.iscoroutinefunction(layer.guard) else "has a guard() that is not async"
 
 
 def _run_in_thread(method: LayeredMethod) -> list[Layer]:
@@ -94,6 +108,17 @@ def _unwanted(method: LayeredMethod, layer: Layer, name: str) -> Mistake:
         f"{layer.name} injects {name!r}, which is no parameter of the method",
         "a parameter for everything that a layer injects",
         f"add the parameter {name!r}, or remove the decorator",
+        method.location,
+    )
+
+
+def _unusable_layer(method: LayeredMethod, layer: Layer, problem: str) -> Mistake:
+    return Mistake(
+        "PAT312",
+        method.where,
+        f"the layer {layer.name}, which runs at Place.{layer.place.name} and {problem}",
+        "async def guard(self, call) up to Place.CSRF; there or async def around(self, call, next) behind it",
+        f"define it in the class {type(layer).__qualname__}, or change its place",
         method.location,
     )
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from .collect import LayerChain
 
 
-def unusable_method(cls: type, name: str, chain: LayerChain) -> Mistake | None:
-    """Return what keeps a decorated attribute from being called with its controller and the request."""
-    found = _no_method(chain) or _no_request(chain)
+def unusable_method(cls: type, name: str, chain: LayerChain, *, is_hook: bool) -> Mistake | None:
+    """Return what keeps a decorated attribute from being called with its controller and one argument."""
+    found = _no_method(chain) or _wrong_parameters(chain, is_hook=is_hook)
     if not found:
         return None
     return Mistake(
@@ -39,13 +39,17 @@ def _no_method(chain: LayerChain) -> str:
     return ""
 
 
-def _no_request(chain: LayerChain) -> str:
+def _wrong_parameters(chain: LayerChain, *, is_hook: bool) -> str:
+    """Return the parameters that do not take the controller and one argument; a hook gets no others."""
     signature = inspect.signature(chain.innermost)
-    kinds = [parameter.kind for parameter in signature.parameters.values()]
-    positional = kinds.count(inspect.Parameter.POSITIONAL_ONLY) + kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    if positional >= 2 or inspect.Parameter.VAR_POSITIONAL in kinds:
-        return ""
-    return f"the parameters {signature}"
+    try:
+        if is_hook and chain.core is chain.innermost and not chain.wrappers:
+            signature.bind(None, None)
+        else:
+            signature.bind_partial(None, None)
+    except TypeError:
+        return f"the parameters {signature}"
+    return ""
 
 
 def hidden_endpoint(cls: type, name: str, hidden: Any) -> Mistake:

@@ -155,7 +155,7 @@ def _guarded(parts: Parts, produce: Step) -> Respond:
         for guard in guards:
             answer = await guard(call)
             if answer is not None:
-                return await finish(request, answer)
+                return await finish(request, _checked_answer(answer, guard))
         response: AnyResponse = await produce(call)
         return response
 
@@ -170,11 +170,11 @@ def _hooked(parts: Parts, produce: Step) -> Respond:
         for guard in guards:
             answer = await guard(call)
             if answer is not None:
-                return answer
+                return _checked_answer(answer, guard)
         for hook in before:
             answer = await hook.run(request)
             if answer is not None and answer is not request:
-                return answer
+                return _checked_answer(answer, hook.call)
         return None
 
     async def respond(request: Request) -> AnyResponse:
@@ -187,6 +187,16 @@ def _hooked(parts: Parts, produce: Step) -> Respond:
         return await run_after_hooks(parts.shape, after, request, response) if after else response
 
     return respond
+
+
+def _checked_answer(answer: Any, source: Callable[..., Any]) -> Any:
+    """Refuse True and False, which are verdicts of other frameworks and no answers to a client."""
+    if isinstance(answer, bool):
+        raise TypeError(
+            f"{getattr(source, '__qualname__', source)} returned {answer}; return None to let the request pass, "
+            "and return a response or raise an exception to end it"
+        )
+    return answer
 
 
 async def run_after_hooks(shape: Shape, hooks: Sequence[Hook], request: Request, response: AnyResponse) -> AnyResponse:

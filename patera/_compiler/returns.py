@@ -29,10 +29,14 @@ _PLAIN_RESPONSE = re.compile(r"""["']?(?:\w+\.)*\w*Response(?:\s*\|\s*None)?["']
 
 @dataclass(frozen=True, slots=True)
 class ReturnType:
-    """The type of an endpoint's JSON body; `is_declared` tells None as a type from no declaration."""
+    """The type of an endpoint's JSON body; `is_declared` tells None as a type from no declaration.
+
+    `is_nothing` is a handler that says it returns nothing, which answers 204.
+    """
 
     is_declared: bool = False
     type: Any = None
+    is_nothing: bool = False
 
 
 def read_return(function: Callable[..., Any], namespace: Namespace, where: str, location: str) -> ReturnType | Mistake:
@@ -60,6 +64,8 @@ def _read(annotation: Any) -> ReturnType:
         types = [get_args(member)[0] for member in responses if get_args(member)]
         types = [each for each in types if each is not Any]
         return ReturnType(True, Union[tuple(types)]) if types else ReturnType()  # noqa: UP007
+    if annotation in (None, type(None)):
+        return ReturnType(is_nothing=True)
     origin = get_origin(annotation)
     if origin is tuple and _is_status(get_args(annotation)):
         return _read(get_args(annotation)[0])

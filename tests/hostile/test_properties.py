@@ -7,8 +7,10 @@ from urllib.parse import quote, urljoin, urlsplit
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from starlette.requests import cookie_parser
 
 from patera import Patera
+from patera._cookies import parse_cookies
 from patera.testing import PateraTestClient
 from tests.hostile.wire import JSON, MULTIPART, URLENCODED, Answer, Wire, call, problems
 
@@ -154,6 +156,12 @@ async def test_query_of_any_bytes_is_no_server_error(shared: Patera, query: str,
 @given(value=latin | st.from_regex(r"[a-z\";=\\, 0-7]{0,40}", fullmatch=True))
 async def test_cookies_of_any_bytes_are_no_server_error(shared: Patera, value: str) -> None:
     await answered(shared, "GET", "/read/cookie", b"", ("cookie", value))
+
+
+@stable
+@given(header=st.text(max_size=40) | st.from_regex(r"[a-z\\\\\";=, 0-7]{0,40}", fullmatch=True))
+def test_cookies_are_those_that_starlette_reads(header: str) -> None:
+    assert parse_cookies(header) == cookie_parser(header)
 
 
 @stable

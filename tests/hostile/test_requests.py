@@ -574,3 +574,9 @@ async def test_websocket_beside_a_failing_one_goes_on(shared: Patera) -> None:
         assert await close_code(shared, "/sockets/fails", "x") == 1011
         await ws.send_text("still here")
         assert await ws.receive_text() == "still here"
+
+
+async def test_cookie_of_backslashes_is_read_in_linear_time(shared: Patera) -> None:
+    """A45: Python's own unquoting took minutes for this one."""
+    header = ("cookie", 'theme="' + "\\" * 200_000 + '"')
+    assert len((await answer_to(shared, get("A45", "/read/cookie", 200, header)))["theme"]) == 100_000
