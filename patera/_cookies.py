@@ -14,12 +14,12 @@ _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f;,]|[^\x00-\xff]")
 
 
 def parse_cookies(header: str) -> dict[str, str]:
-    """Return the cookies of a `Cookie` header as Starlette does; what is malformed is kept or left out.
+    r"""Return the cookies of a `Cookie` header as Starlette does; what is malformed is kept or left out.
 
     The unquoting is our own: that of Python before 3.11.10 and 3.12.6 takes quadratic time.
 
     Example:
-        parse_cookies('theme=dark; name="a\\"b"') == {"theme": "dark", "name": 'a"b'}
+        parse_cookies('theme=dark; name="a\"b"') == {"theme": "dark", "name": 'a"b'}
 
     Args:
         header: The header's value.

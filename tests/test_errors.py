@@ -11,8 +11,7 @@ from loguru import logger
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 
-import patera
-from patera import HttpStatus, MiddlewareBase, Patera, Request, Response, abort, html_abort
+from patera import HttpStatus, MiddlewareBase, Patera, Request, Response, abort, exception, exceptions, html_abort
 from patera.controller import Controller, get, path, post, produces
 from patera.exceptions import (
     AborterException,
@@ -195,7 +194,7 @@ async def test_handler_with_produces_has_that_type(answer: Answer) -> None:
             return {"title": "none left"}
 
     response = await answer(OutOfStock(), Handlers)
-    assert response.status_code == 409
+    assert (response.status_code, response.headers["content-type"]) == (409, "application/problem+json")
 
 
 async def test_handler_registered_on_the_application_answers(make_app: MakeApp, client: Connect) -> None:
@@ -342,7 +341,7 @@ async def test_malformed_json_does_not_reach_the_handler_of_validation_errors(
     assert response.json() == {"status": "error", "message": "Malformed JSON", "data": None}
 
 
-# abort() and html_abort()
+# What `abort` and `html_abort` answer
 
 
 @pytest.mark.parametrize(
@@ -491,7 +490,9 @@ def test_not_found_has_code_and_description() -> None:
 
 
 def test_exception_module_has_the_documented_names() -> None:
-    assert patera.exception.NotFound is NotFound
+    assert {name: getattr(exception, name) for name in exception.__all__} == {
+        name: getattr(exceptions, name) for name in exceptions.__all__
+    }
 
 
 # 404 and 405
@@ -574,7 +575,7 @@ async def test_starlettes_exception_reaches_the_projects_handler(
     assert (response.status_code, response.text.split()[1]) == (409, f"{kind.__name__}:")
 
 
-# ERROR_FORMAT = "problem"
+# RFC 9457
 
 
 def problem(status: int, detail: str, **members: Any) -> dict[str, Any]:

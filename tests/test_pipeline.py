@@ -1022,7 +1022,7 @@ async def around(self: Any, call: Call, next: Next) -> Any: ...
 def test_layer_that_would_let_everything_pass_is_a_mistake(
     make_app: MakeApp, place: Place, methods: dict[str, Any], found: str
 ) -> None:
-    layer = type("Broken", (Layer,), {"place": place, **methods})()
+    layer: Layer = type("Broken", (Layer,), {"place": place, **methods})()
 
     class Users(Controller):
         @get("/")
@@ -1066,7 +1066,7 @@ async def test_before_hook_that_returns_a_verdict_is_told_what_to_return(make_ap
         async def show(self, req: Request) -> str:
             return "secret"
 
-    with pytest.raises(TypeError, match="Users.is_allowed returned False; return None to let the request pass"):
+    with pytest.raises(TypeError, match=r"Users.is_allowed returned False; return None to let the request pass"):
         await PateraTestClient(make_app(Users, DEBUG=True)).get("/")
 
 

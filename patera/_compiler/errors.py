@@ -198,8 +198,10 @@ async def _no_app(scope: Any, receive: Any, send: Any) -> None:
 
 def _endpoint_name(request: Request) -> str:
     exchange = request._exchange
+    if exchange is not None and exchange.plan is not None:
+        return str(exchange.name)
     # repr() spells out what could start another line of the log.
-    return exchange.name if exchange is not None else f"{request.method} {request.path!r}"
+    return f"{request.method} {request.path!r}"
 
 
 async def run_in_thread(function: Callable[..., Any], *args: Any) -> Any:

@@ -40,7 +40,7 @@ class Shape:
         declared_type: Content type of `@produces`.
         status: Status where the handler sets none.
         is_empty: Whether `@produces(NO_CONTENT)` forbids a body.
-        any_status: Whether `encode` serves other statuses too, as in exception handlers.
+        any_status: Whether type and `encode` hold for other statuses too, as in exception handlers.
         takes_none: Whether None is a body, as `T | None` declares it.
         takes_tuple: Whether a tuple is a body, as `tuple[T, ...]` declares it, and not body and status.
         warn: Tells once that the handler set another media type than it declares.
@@ -101,12 +101,11 @@ class Shape:
         """Make the body of a response that is filled and rendered."""
         if not self.is_plain:
             self._apply_declared(response)
-        status = response._status
         try:
-            if status is None or 200 <= status < 300:
+            if self._covers(response.status_code):
                 response.shape(self.encode, self.declared_type)
             else:
-                response.shape(self.encode if self.any_status else dump_json)
+                response.shape(dump_json)
         except (PydanticSerializationError, UnicodeEncodeError, RecursionError) as error:
             raise ResponseValidationError(self.name, str(error)) from error
         return response
@@ -151,8 +150,12 @@ class Shape:
             response._fill(b"", None)
             response.raw_headers[:] = [header for header in response.raw_headers if header[0] != b"content-type"]
             return
-        if self.declared_type is not None and 200 <= response.status_code < 300:
+        if self.declared_type is not None and self._covers(response.status_code):
             self._settle_type(response, self.declared_type)
+
+    def _covers(self, status: int) -> bool:
+        """Tell whether what is declared holds for answers of this status."""
+        return 200 <= status < 300 or self.any_status
 
     def _settle_type(self, response: Response[Any], declared: RawHeader) -> None:
         shown = declared[1].decode("latin-1")

@@ -21,7 +21,7 @@ class CLIController:
     """Base of classes whose methods are commands, listed in `CLI_CONTROLLERS`.
 
     Example:
-        class UtilityCLIController(CLIController):
+        class TrialCommands(CLIController):
             @command("greet", help="Greet a user.")
             @argument("name", description="Who is greeted.")
             async def greet(self, name: str) -> None:
@@ -63,8 +63,8 @@ def argument(name: str, arg_type: type[Any] | None = None, description: str = ""
 
     Example:
         @command("add")
-        @argument("a", arg_type=int, description="The first number.")
-        @argument("b", arg_type=int, description="The second number.")
+        @argument("a", arg_type=int, description="Left operand.")
+        @argument("b", arg_type=int, description="Right operand.")
         async def add(self, a: int, b: int) -> None: ...
 
     Args:

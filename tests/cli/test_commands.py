@@ -50,17 +50,17 @@ def hides(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def test_command_documented_controller_is_read_completely() -> None:
-    class UtilityCLIController(CLIController):
-        @command("add", help="Add two numbers.")
-        @argument("a", arg_type=int, description="The first number.")
-        @argument("b", arg_type=int, description="The second number.")
+    class TrialCommands(CLIController):
+        @command("add", help="Total of two integers.")
+        @argument("a", arg_type=int, description="Left operand.")
+        @argument("b", arg_type=int, description="Right operand.")
         async def add(self, a: int, b: int) -> None: ...
 
-    found = only_command(UtilityCLIController)
-    assert (found.name, found.help, found.controller_name) == ("add", "Add two numbers.", "UtilityCLIController")
+    found = only_command(TrialCommands)
+    assert (found.name, found.help, found.controller_name) == ("add", "Total of two integers.", "TrialCommands")
     assert found.parameters == (
-        CommandParameter("a", int, True, None, "The first number."),
-        CommandParameter("b", int, True, None, "The second number."),
+        CommandParameter("a", int, True, None, "Left operand."),
+        CommandParameter("b", int, True, None, "Right operand."),
     )
 
 

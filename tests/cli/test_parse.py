@@ -10,7 +10,7 @@ import pytest
 from patera.cli import Command, CommandParameter
 from patera.cli._parse import RunOptions, name_values, parse
 
-ADD = Command("add", "Add two numbers.", print, (CommandParameter("a", int), CommandParameter("b", int)), "Numbers")
+ADD = Command("add", "Total of two integers.", print, (CommandParameter("a", int), CommandParameter("b", int)), "Numbers")
 GREET = Command(
     "greet",
     "Greet somebody. The rest is for its own help.",
@@ -150,7 +150,7 @@ def test_parse_help_lists_commands_with_arguments_and_first_sentence(capsys: pyt
     listed = capsys.readouterr().out.partition("Commands:")[2]
     assert (
         listed.split()
-        == ("add A B Add two numbers. greet FIRST-NAME [--loud] [TIMES] Greet somebody. trace [--debug]").split()
+        == ("add A B Total of two integers. greet FIRST-NAME [--loud] [TIMES] Greet somebody. trace [--debug]").split()
     )
 
 

@@ -27,22 +27,21 @@ MakeApp = Callable[..., Patera]
 DOCUMENTED_CONTROLLER = '''
 from patera.cli import CLIController, command, argument
 
-class UtilityCLIController(CLIController):
-    """A simple CLI utility controller."""
+class TrialCommands(CLIController):
+    """Commands for trying out."""
 
-    @command("greet", help="Greet a user with a message.")
-    @argument("name", arg_type=str, description="The name of the user to greet.")
+    @command("greet", help="Say hello to somebody.")
+    @argument("name", arg_type=str, description="Whom to address.")
     async def greet(self, name: str):
-        """Greet by name."""
-        print(f"Hello, {name}! Welcome to the CLI utility.")
+        """Address somebody."""
+        print(f"Good day, {name}.")
 
-    @command("add", help="Add two numbers.")
-    @argument("a", arg_type=int, description="The first number.")
-    @argument("b", arg_type=int, description="The second number.")
+    @command("add", help="Total of two integers.")
+    @argument("a", arg_type=int, description="Left operand.")
+    @argument("b", arg_type=int, description="Right operand.")
     async def add(self, a: int, b: int):
-        """Add two numbers and print the result."""
-        result = a + b
-        print(f"The sum of {a} and {b} is {result}.")
+        """Print a total."""
+        print(f"{a} plus {b} makes {a + b}")
 '''
 
 FAILING_CONTROLLER = """
@@ -76,7 +75,7 @@ class Config(BaseConfig):
     BASE_PATH: str = os.path.dirname(__file__)
     CONTROLLERS: list[str] = [{controllers}]
     CLI_CONTROLLERS: list[str] = [
-        "app.cli_controller:UtilityCLIController",
+        "app.cli_controller:TrialCommands",
         "app.failing_controller:FailingCLIController",
     ]
 
@@ -129,7 +128,7 @@ def environment() -> dict[str, str]:
 
 
 class Commands(CLIController):
-    @command("add", help="Add two numbers.")
+    @command("add", help="Total of two integers.")
     @argument("a", arg_type=int)
     @argument("b", arg_type=int)
     async def add(self, a: int, b: int = 10) -> int:
@@ -307,8 +306,8 @@ def test_run_words_returns_what_the_command_returned(application: Patera) -> Non
 
 
 def test_script_documented_commands_print_their_text(project: Path) -> None:
-    assert run(project, "greet", "Alice").stdout == "Hello, Alice! Welcome to the CLI utility.\nafter\n"
-    assert run(project, "add", "--a", "-2", "--b", "5").stdout == "The sum of -2 and 5 is 3.\nafter\n"
+    assert run(project, "greet", "Alice").stdout == "Good day, Alice.\nafter\n"
+    assert run(project, "add", "--a", "-2", "--b", "5").stdout == "-2 plus 5 makes 3\nafter\n"
 
 
 def test_script_success_ends_with_0_and_no_errors(project: Path) -> None:
