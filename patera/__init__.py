@@ -53,7 +53,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load `BaseConfig` when it is asked for: pydantic-settings takes as long to import as Starlette."""
+    """Load `BaseConfig` when it is asked for: pydantic-settings takes as long to import as Starlette.
+
+    `patera.Exceptions` is the documented third spelling of `patera.exceptions`.
+    """
     if name == "BaseConfig":
         return late("patera.config").BaseConfig
+    if name == "Exceptions":
+        return late("patera.exceptions")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

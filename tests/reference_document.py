@@ -2,7 +2,8 @@
 
 The document is no part of the project. It lies in `shared/` beside the project's folder, or where `PATERA_REFERENCE`
 says. A snippet is named by the line of its opening fence. The document lost its indentation, so `SNIPPETS` has one
-digit per line, the level, in groups. What is no Python there is put right by `REPAIRS` and by `as_dict`, and by nothing else.
+digit per line, the level, in groups. What is no Python there is put right by `REPAIRS` and by `as_dict`. All else that
+a test changes in a snippet is what the document leaves to the reader, such as placeholders.
 """
 
 import hashlib
@@ -105,8 +106,6 @@ REPAIRS = {
     **dict.fromkeys(range(739, 745), VALUE_FOR_TYPE),
     **dict.fromkeys((764, 765, 766, 878), MISSING_QUOTE),
     894: (r"login\)", 'login")'),
-    # A comment where the body must be.
-    837: (r"###.*", "raise exc"),
     # The comment takes the closing brace with it.
     948: (r"\{#.*\}", '{"user_id": user_id}'),
 }
@@ -220,12 +219,13 @@ class Project:
         self.folder = folder
 
     def write(self, name: str, *parts: str) -> Path:
-        """Write a file, and make its folders packages."""
+        """Write a file; the folders above a module become packages."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join([*parts, ""]), encoding="utf-8")
-        for parent in path.relative_to(self.folder).parents[:-1]:
-            (self.folder / parent / "__init__.py").touch()
+        if path.suffix == ".py":
+            for parent in path.relative_to(self.folder).parents[:-1]:
+                (self.folder / parent / "__init__.py").touch()
         importlib.invalidate_caches()
         return path
 

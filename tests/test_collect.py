@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 from unittest.mock import MagicMock
@@ -470,10 +471,11 @@ async def without_request(self: Any) -> None: ...
         (classmethod(handler), "a classmethod"),
         (functools.partial(handler), "which is no function"),
         (Callable_(), "which is no function"),
+        (Guard(handler, "key"), "the layer key made of the method, not around it: its brackets are missing"),  # type: ignore[arg-type]
         (WrapsOnly(handler), "a decorator object of the class WrapsOnly, which has no __get__"),
         (without_request, "the parameters (self: 'Any') -> 'None'"),
     ],
-    ids=["staticmethod", "classmethod", "partial", "callable object", "decorator object", "no request"],
+    ids=["staticmethod", "classmethod", "partial", "callable object", "layer", "decorator object", "no request"],
 )
 def test_verb_on_what_cannot_be_called_as_a_method_is_a_mistake(make_app: MakeApp, value: Any, found: str) -> None:
     users = type("Users", (Controller,), {"show": get("/")(value)})
@@ -508,6 +510,36 @@ async def test_decorator_class_that_passes_self_on_is_a_foreign_decorator(make_a
             return {"id": id}
 
     assert (await (await client(make_app(Users))).get("/3")).json() == {"id": 3}
+
+
+async def test_signature_that_a_foreign_decorator_declares_is_the_endpoints(make_app: MakeApp, client: Connect) -> None:
+    def with_service(function: Any) -> Any:
+        @functools.wraps(function)
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            return await function(*args, service="given", **kwargs)
+
+        signature = inspect.signature(function)
+        kept = [parameter for name, parameter in signature.parameters.items() if name != "service"]
+        wrapper.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
+        return wrapper
+
+    class Users(Controller):
+        @get("/<int:id>")
+        @with_service
+        async def show(self, req: Request, id: int, service: Any) -> Any:
+            return {"id": id, "service": service}
+
+    assert (await (await client(make_app(Users))).get("/3")).json() == {"id": 3, "service": "given"}
+
+
+def test_parameter_that_cannot_be_given_by_name_is_a_mistake(make_app: MakeApp) -> None:
+    class Users(Controller):
+        @get("/<int:id>")
+        async def show(self, req: Request, id: int, /) -> None: ...
+
+    (mistake,) = mistakes_of(make_app(Users))
+    assert (mistake.code, mistake.where.endswith("Users.show(id)")) == ("PAT117", True)
+    assert mistake.change == "move the `/` in front of it, or remove the `/`"
 
 
 async def test_handler_that_takes_anything_gets_all_variables(make_app: MakeApp, client: Connect) -> None:

@@ -1012,15 +1012,16 @@ async def around(self: Any, call: Call, next: Next) -> Any: ...
 @pytest.mark.parametrize(
     ("place", "methods", "found"),
     [
-        (Place.LOGIN, {}, "runs at Place.LOGIN and has no guard()"),
-        (Place.LOGIN, {"gaurd": passes}, "runs at Place.LOGIN and has no guard()"),
+        (Place.LOGIN, {}, "<Place.LOGIN: 20> and which has no guard()"),
+        (Place.LOGIN, {"gaurd": passes}, "<Place.LOGIN: 20> and which has no guard()"),
         (Place.ROLES, {"around": around}, "has no guard(), and around() does not run there"),
-        (Place.CACHE, {"arround": around}, "runs at Place.CACHE and has neither guard() nor around()"),
+        (Place.CACHE, {"arround": around}, "<Place.CACHE: 60> and which has neither guard() nor around()"),
         (Place.LOGIN, {"guard": passes_sync}, "has a guard() that is not async"),
+        (35, {"guard": passes}, "35 and which has to have a Place"),
     ],
 )
 def test_layer_that_would_let_everything_pass_is_a_mistake(
-    make_app: MakeApp, place: Place, methods: dict[str, Any], found: str
+    make_app: MakeApp, place: Any, methods: dict[str, Any], found: str
 ) -> None:
     layer: Layer = type("Broken", (Layer,), {"place": place, **methods})()
 
@@ -1030,7 +1031,7 @@ def test_layer_that_would_let_everything_pass_is_a_mistake(
         async def show(self, req: Request) -> None: ...
 
     (mistake,) = mistakes_of(make_app(Users))
-    assert (mistake.code, mistake.found.startswith("the layer Broken, which "), found in mistake.found) == (
+    assert (mistake.code, mistake.found.startswith("the layer Broken, whose place is "), found in mistake.found) == (
         "PAT312",
         True,
         True,

@@ -87,6 +87,9 @@ def compile_binding(function: Callable[..., Any], namespace: Namespace, context:
     for parameter in parameters:
         if parameter.kind in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL):
             continue
+        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+            mistakes.append(_positional_only(parameter.name, context))
+            continue
         found = _plan(parameter, namespace.resolve(parameter.annotation), context)
         if isinstance(found, Mistake):
             mistakes.append(found)
@@ -182,6 +185,17 @@ def _model_source(annotation: Any, context: HandlerContext) -> Source | None:
     if context.consumes is not None or context.method not in WITHOUT_BODY:
         return "body"
     return "query" if is_model(annotation) else None
+
+
+def _positional_only(name: str, context: HandlerContext) -> Mistake:
+    return Mistake(
+        "PAT117",
+        f"{context.where}({name})",
+        "a parameter in front of a `/`, which cannot be given by its name",
+        "parameters that can be given by name, behind `self` and the request",
+        "move the `/` in front of it, or remove the `/`",
+        context.location,
+    )
 
 
 def _no_source(name: str, annotation: Any, context: HandlerContext, problem: str) -> Mistake:

@@ -15,9 +15,6 @@ from patera.exceptions import BaseHttpException, CorsMethodNotAllowed, CorsOrigi
 
 from .plan import CorsPlan
 
-if TYPE_CHECKING:
-    pass
-
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=-]{1,128}")
 
 #: Set on the scope by the outermost application, so that one mounted below adds nothing twice.
@@ -48,13 +45,18 @@ _request_ids = RequestIds()
 
 
 def assign_request_id(scope: Scope) -> bytes:
-    """Note the request's id on the scope: the client's `X-Request-ID` if it is harmless, else a new one."""
+    """Note the request's id on the scope: the client's `X-Request-ID` if it is harmless, else a new one.
+
+    An application below another one keeps what that one noted.
+    """
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             scope["patera.request_id"] = value.decode("ascii")
             return value  # type: ignore[no-any-return]
-    identifier = scope["patera.request_id"] = _request_ids.new()
-    return identifier.encode("ascii")
+    identifier = scope.get("patera.request_id")
+    if identifier is None:
+        identifier = scope["patera.request_id"] = _request_ids.new()
+    return str(identifier).encode("ascii")
 
 
 class CorsPolicy:
@@ -101,12 +103,18 @@ class CorsPolicy:
 
     def refuse(self, scope: Scope, method: str) -> BaseHttpException | None:
         """Return the error for a cross-origin request that the policy does not allow."""
+        refusal = self.refuse_origin(scope)
+        if refusal is not None or self.allows_method(method):
+            return refusal
         origin = origin_of(scope)
-        if origin is None or is_same_origin(scope, origin):
+        return None if origin is None or is_same_origin(scope, origin) else CorsMethodNotAllowed(self._methods)
+
+    def refuse_origin(self, scope: Scope) -> BaseHttpException | None:
+        """Return the error for an origin that the policy does not allow, whatever the method."""
+        origin = origin_of(scope)
+        if origin is None or self.is_open or origin.decode("latin-1") in self._origins:
             return None
-        if not self.is_open and origin.decode("latin-1") not in self._origins:
-            return CorsOriginNotAllowed()
-        return None if self.allows_method(method) else CorsMethodNotAllowed(self._methods)
+        return None if is_same_origin(scope, origin) else CorsOriginNotAllowed()
 
     def preflight_headers(self, scope: Scope) -> list[RawHeader]:
         """Return the headers of the answer to a preflight request."""
@@ -190,5 +198,10 @@ def apply_edge(headers: list[RawHeader], extra: Sequence[RawHeader]) -> list[Raw
     names = {name for name, _ in extra}
     replaced = [header for header in headers if header[0] not in names]
     varies = [value for name, value in headers if name == b"vary" and name in names]
-    own = [(name, b", ".join([*varies, value]) if name == b"vary" and varies else value) for name, value in extra]
+    own = [(name, _extended(varies, value) if name == b"vary" else value) for name, value in extra]
     return replaced + own
+
+
+def _extended(varies: Sequence[bytes], value: bytes) -> bytes:
+    named = {name.strip().lower() for vary in varies for name in vary.split(b",")}
+    return b", ".join([*varies, *([] if value.lower() in named else [value])])

@@ -92,8 +92,7 @@ class EndpointCompiler:
         layers = collect_layers(subject.controller, subject.endpoint.chain)
         binding = self._binding(subject, rule, layers)
         shape, returned = self._shape(subject)
-        self._check_layers(subject, layers)
-        if binding.mistakes or shape is None:
+        if not self._check_layers(subject, layers) or binding.mistakes or shape is None:
             return None
         plan = self._plan(subject, rule, layers, binding, returned)
         policy = CorsPolicy(plan.cors) if plan.cors is not None else None
@@ -134,7 +133,7 @@ class EndpointCompiler:
             subject.endpoint.record.consumes,
         )
         try:
-            binding = compile_binding(subject.endpoint.chain.innermost, subject.namespace, context)
+            binding = compile_binding(subject.endpoint.chain.core, subject.namespace, context)
         except (PydanticUserError, TypeError) as error:
             binding = Binding((), None, None, (_unusable_type(subject, error),))
         self.mistakes.extend(binding.mistakes)
@@ -174,16 +173,18 @@ class EndpointCompiler:
 
         return warn
 
-    def _check_layers(self, subject: _Subject, layers: Sequence[Layer]) -> None:
+    def _check_layers(self, subject: _Subject, layers: Sequence[Layer]) -> bool:
         checked = LayeredMethod(
             subject.where, subject.endpoint.location, subject.endpoint.chain, layers, is_thread=subject.kind == "thread"
         )
-        self.mistakes.extend(layer_mistakes(self.app, checked))
+        mistakes = list(layer_mistakes(self.app, checked))
+        self.mistakes.extend(mistakes)
         if subject.is_socket:
             sessions = [layer for layer in checked.all_layers if layer.place == Place.SESSION]
             self.warnings.extend(
                 f"{subject.where}: {layer.name} stays open as long as the websocket does" for layer in sessions
             )
+        return not mistakes
 
     def _plan(
         self, subject: _Subject, rule: ParsedRule, layers: Sequence[Layer], binding: Binding, returned: ReturnType

@@ -111,7 +111,7 @@ def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:
             except Exception as error:
                 response = await answer_error(runtime, exchange, request, error)
             if exchange.finds_policy:
-                extra = _edge_found(scope, extra)
+                extra = _edge_found(scope, extra, exchange.policy)
             if type(response) is response_class and response._stream is None:
                 start, body = whole_messages(response, extra, scope["method"])
                 await send(start)
@@ -161,9 +161,9 @@ def _outer_edge(scope: Scope, policy: CorsPolicy | None) -> list[RawHeader]:
     return []
 
 
-def _edge_found(scope: Scope, extra: list[RawHeader]) -> list[RawHeader]:
+def _edge_found(scope: Scope, extra: list[RawHeader], default: CorsPolicy | None) -> list[RawHeader]:
     """Return the edge's headers with those of the policy that was found for this request."""
-    policy = scope.get("patera.cors")
+    policy = scope.get("patera.cors", default)
     if not extra or policy is None:
         return extra
     return [*policy.headers_for(scope), *extra]
@@ -262,6 +262,9 @@ def foreign_response(run: ASGIApp) -> ForeignResponse:
 
     async def run_marked(scope: Scope, receive: Receive, send: Send) -> None:
         # A copy: what the other application notes on its scope must not change this request's.
-        await run({**scope, EDGE_KEY: True}, receive, send)
+        child = dict(scope)
+        if child["patera.cors"] is not None:
+            child[EDGE_KEY] = True
+        await run(child, receive, send)
 
     return ForeignResponse(run_marked)

@@ -77,6 +77,8 @@ def layer_mistakes(app: Patera, method: LayeredMethod) -> Iterator[Mistake]:
 
 def _problem_of(layer: Layer) -> str:
     """Return why a layer would let everything pass: a guard's name misspelt, or the wrong one of the two forms."""
+    if not isinstance(layer.place, Place):
+        return "has to have a Place"
     has_guard = type(layer).guard is not Layer.guard
     has_around = type(layer).around is not Layer.around
     if layer.place.is_guard and not has_guard:
@@ -116,7 +118,7 @@ def _unusable_layer(method: LayeredMethod, layer: Layer, problem: str) -> Mistak
     return Mistake(
         "PAT312",
         method.where,
-        f"the layer {layer.name}, which runs at Place.{layer.place.name} and {problem}",
+        f"the layer {layer.name}, whose place is {layer.place!r} and which {problem}",
         "async def guard(self, call) up to Place.CSRF; there or async def around(self, call, next) behind it",
         f"define it in the class {type(layer).__qualname__}, or change its place",
         method.location,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from patera._endpoint import endpoint_record
 from patera.exceptions import Mistake
+from patera.layer import Layer
 
 if TYPE_CHECKING:
     from .collect import LayerChain
@@ -32,6 +33,8 @@ def _no_method(chain: LayerChain) -> str:
     for kind in (staticmethod, classmethod):
         if isinstance(chain.core, kind):
             return f"a {kind.__name__}"
+    if isinstance(chain.innermost, Layer):
+        return f"the layer {chain.innermost.name} made of the method, not around it: its brackets are missing"
     if not hasattr(chain.innermost, "__code__"):
         return f"{chain.innermost!r}, which is no function"
     if not hasattr(type(chain.core), "__get__"):

@@ -101,8 +101,9 @@ class Shape:
         """Make the body of a response that is filled and rendered."""
         if not self.is_plain:
             self._apply_declared(response)
+        status = response._status
         try:
-            if self._covers(response.status_code):
+            if status is None or 200 <= status < 300 or self.any_status:
                 response.shape(self.encode, self.declared_type)
             else:
                 response.shape(dump_json)
@@ -150,12 +151,8 @@ class Shape:
             response._fill(b"", None)
             response.raw_headers[:] = [header for header in response.raw_headers if header[0] != b"content-type"]
             return
-        if self.declared_type is not None and self._covers(response.status_code):
+        if self.declared_type is not None and (self.any_status or 200 <= response.status_code < 300):
             self._settle_type(response, self.declared_type)
-
-    def _covers(self, status: int) -> bool:
-        """Tell whether what is declared holds for answers of this status."""
-        return 200 <= status < 300 or self.any_status
 
     def _settle_type(self, response: Response[Any], declared: RawHeader) -> None:
         shown = declared[1].decode("latin-1")

@@ -105,7 +105,9 @@ class Dispatcher:
         scope = request.scope
         scope["patera.cors"] = self._policy
         if scope["method"] == "OPTIONS" and self._is_preflight(scope):
-            return self._answer_preflight(request)
+            answer = self._answer_preflight(request)
+            if answer is not None:
+                return answer
         self._refuse_origin(scope)
         mount = scope["patera.mount"]
         if mount is not None:
@@ -139,8 +141,8 @@ class Dispatcher:
         asks = request_header(scope, b"access-control-request-method") is not None
         return asks and request_header(scope, b"origin") is not None
 
-    def _answer_preflight(self, request: Request) -> AnyResponse:
-        """Answer as the policy of the route for the requested method says; no handler runs."""
+    def _answer_preflight(self, request: Request) -> AnyResponse | None:
+        """Answer as the policy of the route for the requested method says; without one it is plain OPTIONS."""
         scope = request.scope
         method = (request_header(scope, b"access-control-request-method") or b"").decode("latin-1").upper()
         found = self.index.match(get_route_path(scope), method)
@@ -241,7 +243,8 @@ def _with_edge(runtime: Runtime, stack: ASGIApp, policy: CorsPolicy | None) -> A
             if message["type"] == "http.response.start":
                 is_started = True
                 extra = edge_headers(scope, scope.get("patera.cors", policy), request_id)
-                message = {**message, "headers": apply_edge(list(message.get("headers", ())), extra)}
+                headers = [(name.lower(), value) for name, value in message.get("headers", ())]
+                message = {**message, "headers": apply_edge(headers, extra)}
             await send(message)
 
         try:

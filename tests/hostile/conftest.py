@@ -8,7 +8,8 @@ import pytest
 from loguru import logger
 
 from patera import Patera
-from tests.hostile.application import create, events, write_files
+from tests.hostile.application import create, write_files
+from tests.hostile.recording import events
 from tests.server import Server, run_server
 
 

@@ -13,16 +13,8 @@ from patera import Patera, Request, Response
 from patera._lifecycle import StartupError
 from patera.controller import Controller, path
 from patera.controller import get as get_verb
-from tests.hostile.application import (
-    SECRET,
-    FailingToStart,
-    FailingToStop,
-    create,
-    events,
-    extensions,
-    first,
-    tenant,
-)
+from tests.hostile.application import FailingToStart, FailingToStop, create, extensions, first
+from tests.hostile.recording import SECRET, events, tenant
 from tests.hostile.wire import Answer, Wire, call, problems, send_octets
 from tests.server import Server, run_server, start_process
 
@@ -74,6 +66,19 @@ async def test_handler_raising_runs_what_was_deferred(shared: Patera) -> None:
     assert events == ["begin", "rollback", "deferred"]
 
 
+async def test_faults_leave_no_task_and_no_file_behind(shared: Patera) -> None:
+    """R1."""
+    targets = ["raise", "raise-sync", "handled", "handler-fails", "mid-stream", "none", "file", "cycle"]
+    wires = [get(f"/faults/{target}") for target in targets] + [upload(is_cut=True)]
+    wires += [get(f"/faults/{target}", leaves_after=20) for target in ("endless", "endless-sse", "endless-sync")]
+    await asyncio.gather(*(call(shared, wire) for wire in wires))
+    before = len(os.listdir("/proc/self/fd"))
+    for wire in wires * 3:
+        await call(shared, wire)
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
 async def test_error_with_a_handler_has_its_answer_alone_and_is_not_logged(shared: Patera, records: list[Any]) -> None:
     """R1."""
     answer = await stated(shared, get("/faults/handled", 409))
@@ -118,7 +123,7 @@ async def test_hook_or_middleware_raising_is_a_500_with_cors_and_request_id(
     make_hostile: MakeHostile, place: str, happened: list[str]
 ) -> None:
     """R4: what runs after the commit cannot undo it."""
-    application = make_hostile(MIDDLEWARE=["tests.hostile.application:FailingMiddleware"])
+    application = make_hostile(MIDDLEWARE=["tests.hostile.middleware:FailingMiddleware"])
     answer = await stated(application, get(f"/hooked/?in={place.replace(' ', '%20')}", 500, ORIGIN))
     assert answer.json() == GENERIC
     assert answer.header("access-control-allow-origin") == "*"
@@ -130,7 +135,7 @@ async def test_asgi_middleware_raising_is_a_500_with_cors_and_request_id(
     make_hostile: MakeHostile, place: str, records: list[Any]
 ) -> None:
     """R4."""
-    application = make_hostile(MIDDLEWARE=["tests.hostile.application:FailingAsgi"])
+    application = make_hostile(MIDDLEWARE=["tests.hostile.middleware:FailingAsgi"])
     answer = await call(application, get("/paths/verbs", 500, ORIGIN, ("x-fail", place)))
     assert answer.starts == 1
     assert answer.header("access-control-allow-origin") == "*"
@@ -290,11 +295,12 @@ async def test_shutdown_hook_raising_or_hanging_leaves_the_others_their_turn(
 
 
 @pytest.mark.parametrize("name", ["missing.html", "broken.html"])
+@pytest.mark.parametrize("target", ["/output/template", "/output/abort"])
 async def test_template_missing_or_broken_is_a_500_logged_with_its_name(
-    shared: Patera, name: str, records: list[Any]
+    shared: Patera, target: str, name: str, records: list[Any]
 ) -> None:
     """R36."""
-    answer = await stated(shared, get(f"/output/template?name={name}", 500))
+    answer = await stated(shared, get(f"{target}?name={name}", 500))
     assert answer.json() == GENERIC
     error = records[0]["exception"].value
     assert name in (str(error.name) or str(error))
@@ -434,7 +440,7 @@ async def test_body_that_does_not_fit_is_a_500_that_names_the_handler(
 
 async def test_context_variable_reaches_handler_and_background_and_stays_apart(make_hostile: MakeHostile) -> None:
     """R45."""
-    application = make_hostile(MIDDLEWARE=["tests.hostile.application:FailingMiddleware"])
+    application = make_hostile(MIDDLEWARE=["tests.hostile.middleware:FailingMiddleware"])
     async with application.lifespan():
         one, other = await asyncio.gather(
             *(asyncio.create_task(stated(application, get(f"/faults/tenant/{name}"))) for name in ("one", "other"))

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from patera import Patera
-from tests.hostile.application import SECRET, events
+from tests.hostile.recording import SECRET, events
 from tests.hostile.wire import JSON, Answer, Wire, call, call_server, ids, problems
 from tests.server import Server
 
@@ -213,6 +213,14 @@ async def test_answer_varies_by_origin_without_one_too(restricted: Patera, targe
     assert (await call(restricted, get("S23", target))).header("vary") == "Origin"
 
 
+async def test_foreign_middleware_cannot_double_headers_of_the_edge(make_hostile: MakeHostile) -> None:
+    """S23: its names may even be in capitals."""
+    application = make_hostile(MIDDLEWARE=["tests.hostile.middleware:ForgingAsgi"])
+    answer = await call(application, origin("https://evil.io"))
+    assert answer.all("access-control-allow-origin") == ["*"]
+    assert len(answer.all("x-request-id")) == 1
+
+
 @pytest.mark.parametrize("wire", [origin("https://evil.io"), preflight("https://evil.io", "/cors/global")])
 async def test_wildcard_never_goes_with_credentials(make_hostile: MakeHostile, wire: Wire) -> None:
     """S24."""
@@ -378,7 +386,7 @@ async def test_log_line_of_a_request_cannot_be_split(make_hostile: MakeHostile) 
 
 async def test_log_line_of_a_failing_middleware_cannot_be_split(make_hostile: MakeHostile, records: list[Any]) -> None:
     """S32."""
-    application = make_hostile(MIDDLEWARE=["tests.hostile.application:FailingAsgi"])
+    application = make_hostile(MIDDLEWARE=["tests.hostile.middleware:FailingAsgi"])
     await call(application, get("S32", FORGED, 500, ("x-fail", "in")))
     assert_unsplit([record["message"] + "\n" for record in records])
 

@@ -7,8 +7,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.hostile.application import events
-from tests.hostile.test_requests import ROWS
+from tests.hostile.recording import events
+from tests.hostile.request_rows import ROWS
 from tests.hostile.wire import Wire, call_server, parse_answer, problems, send_octets
 from tests.server import Server
 

@@ -1,2 +1,0 @@
-class EntityNotFound(Exception):
-    """Imported by the documented handler"""

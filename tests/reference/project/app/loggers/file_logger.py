@@ -1,5 +1,0 @@
-from patera.logging import LoggerBase
-
-
-class FileLogger(LoggerBase):
-    """File logger example"""
