@@ -434,6 +434,29 @@ def test_endpoint_hidden_by_what_stands_above_it_is_a_mistake(make_app: MakeApp,
     assert mistake.location.startswith(__file__)
 
 
+def test_attributes_of_any_kind_hide_nothing(make_app: MakeApp) -> None:
+    class Slotted:
+        __slots__ = ()
+
+        def __call__(self) -> None: ...
+
+    def with_empty_cell() -> Any:
+        def uses() -> Any:
+            return later
+
+        if with_empty_cell is None:
+            later: Any = 1
+        return uses
+
+    class Users(Controller):
+        slotted, empty, kind = Slotted(), with_empty_cell(), Slotted
+
+        @get("/")
+        async def show(self, req: Request) -> None: ...
+
+    assert rules_of(make_app(Users)) == {("Users.show", "GET", "/")}
+
+
 def test_attribute_that_uses_a_visible_endpoint_hides_nothing(make_app: MakeApp) -> None:
     class Users(Controller):
         @get("/")

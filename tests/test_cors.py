@@ -11,7 +11,8 @@ import pytest
 from loguru import logger
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from patera import HttpStatus, MiddlewareBase, Patera, Request, Response, abort
 from patera.controller import Controller, cors, delete, get, no_cors, path, post, put, socket
@@ -532,12 +533,16 @@ async def test_preflight_of_a_mount_is_answered_by_the_outer_policy(make: MakeAp
     assert (response.status_code, response.headers["access-control-allow-origin"]) == (204, OK)
 
 
-async def test_preflight_of_a_foreign_route_is_answered_by_the_global_policy(make: MakeApp, client: Connect) -> None:
+@pytest.mark.parametrize(
+    ("url", "origin", "status"), [("/foreign", OK, 204), ("/foreign", EVIL, 403), ("/no", OK, 404)]
+)
+async def test_preflight_of_a_foreign_route_is_answered_by_the_global_policy(
+    make: MakeApp, client: Connect, url: str, origin: str, status: int
+) -> None:
     application = make(**LISTED)
     application.router.routes.append(Route("/foreign", lambda request: PlainTextResponse("x")))
-    http = await client(application)
-    found = [(await http.options("/foreign", headers=asking("GET", origin))).status_code for origin in (OK, EVIL)]
-    assert found == [204, 403]
+    response = await (await client(application)).options(url, headers=asking("GET", origin))
+    assert response.status_code == status
 
 
 async def test_preflight_of_a_mount_without_outer_cors_reaches_it(make: MakeApp, client: Connect) -> None:
@@ -615,3 +620,20 @@ async def test_websocket_without_cors_takes_any_origin(make: MakeApp, client: Co
 
     async with (await client(make(Open, **LISTED))).websocket("/ws", headers={"origin": EVIL}) as ws:
         await ws.close()
+
+
+@pytest.mark.parametrize("url", ["/mounted/ws", "/foreign"])
+async def test_websocket_of_another_application_is_checked_too(make: MakeApp, client: Connect, url: str) -> None:
+    async def talk(websocket: WebSocket) -> None:
+        await websocket.accept()
+
+    application = make(**LISTED)
+    application.mount("/mounted", Starlette(routes=[WebSocketRoute("/ws", talk)]))
+    application.router.routes.append(WebSocketRoute("/foreign", talk))
+    http = await client(application)
+    async with http.websocket(url, headers={"origin": OK}) as ws:
+        await ws.close()
+    with pytest.raises(WebSocketRejected) as caught:
+        async with http.websocket(url, headers={"origin": EVIL}):
+            pass
+    assert caught.value.code == 4403

@@ -597,6 +597,28 @@ async def test_cancel_on_disconnect_rolls_back_when_the_client_goes(make_app: Ma
     assert (events, sent) == (["session begins", "session rolls back"], [])
 
 
+@pytest.mark.parametrize(("path", "status"), [("/ok", 200), ("/abort", 410)])
+async def test_cancel_on_disconnect_answers_a_client_that_stays(make_app: MakeApp, path: str, status: int) -> None:
+    class Users(Controller):
+        @get("/ok")
+        @cancel_on_disconnect
+        async def ok(self, req: Request) -> str:
+            return "done"
+
+        @get("/abort")
+        @cancel_on_disconnect
+        async def aborts(self, req: Request) -> None:
+            abort("gone", HttpStatus.GONE)
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await make_app(Users)(http_scope(path), no_body(), send)
+    assert sent[0]["status"] == status
+
+
 # Guards
 
 
@@ -710,7 +732,7 @@ async def test_wrapper_lets_nothing_pass_for_another_request(make_app: MakeApp, 
     assert "Login required" in response.text
 
 
-@pytest.mark.parametrize("path", ["/model", "/def", "/cached"])
+@pytest.mark.parametrize("path", ["/model", "/def", "/cached", "/cancelled"])
 async def test_guard_refuses_before_the_body_is_read(make_app: MakeApp, path: str) -> None:
     class Users(Controller):
         @post("/model")
@@ -727,6 +749,11 @@ async def test_guard_refuses_before_the_body_is_read(make_app: MakeApp, path: st
         @Memory([])
         @Guard([])
         async def cached(self, req: Request, item: Item) -> None: ...
+
+        @post("/cancelled")
+        @cancel_on_disconnect
+        @Guard([])
+        async def cancelled(self, req: Request, item: Item) -> None: ...
 
     async def receive() -> Message:
         raise AssertionError("the body was asked for")

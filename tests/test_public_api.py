@@ -57,6 +57,7 @@ def test_all_of_public_module_lists_its_public_names(name: str) -> None:
 
 def test_exception_module_imported_has_the_same_classes() -> None:
     assert importlib.import_module("patera.exception").NotFound is importlib.import_module("patera.exceptions").NotFound
+    assert importlib.import_module("patera").Exceptions is importlib.import_module("patera.exceptions")
 
 
 def test_import_of_patera_loads_no_optional_package() -> None:

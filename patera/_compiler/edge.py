@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from patera._endpoint import CorsRecord
 from patera._types import RawHeader, Scope

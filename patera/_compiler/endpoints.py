@@ -97,7 +97,7 @@ class EndpointCompiler:
         plan = self._plan(subject, rule, layers, binding, returned)
         policy = CorsPolicy(plan.cors) if plan.cors is not None else None
         if subject.is_socket:
-            return CompiledEndpoint(self._socket_route(subject, rule, layers, binding, plan), plan, policy)
+            return CompiledEndpoint(self._socket_route(subject, rule, layers, binding, plan, policy), plan, policy)
         app = self._exchange(subject, layers, binding, shape, plan, policy)
         route = RuleRoute(
             rule,
@@ -174,6 +174,8 @@ class EndpointCompiler:
         return warn
 
     def _check_layers(self, subject: _Subject, layers: Sequence[Layer]) -> bool:
+        if not layers and not subject.endpoint.chain.fixed:
+            return True
         checked = LayeredMethod(
             subject.where, subject.endpoint.location, subject.endpoint.chain, layers, is_thread=subject.kind == "thread"
         )
@@ -262,10 +264,16 @@ class EndpointCompiler:
         return Handler(call, subject.kind, chain.passing, frozenset(chain.settling))
 
     def _socket_route(
-        self, subject: _Subject, rule: ParsedRule, layers: Sequence[Layer], binding: Binding, plan: EndpointPlan
+        self,
+        subject: _Subject,
+        rule: ParsedRule,
+        layers: Sequence[Layer],
+        binding: Binding,
+        plan: EndpointPlan,
+        policy: CorsPolicy | None,
     ) -> RuleSocketRoute:
         handler, limit = self._handler(subject), self._limit(subject)
-        app = compile_socket(self.app, self.runtime.request_class, handler, binding.bind, layers, plan, limit)
+        app = compile_socket(self.app, self.runtime.request_class, handler, binding.bind, layers, plan, policy, limit)
         return RuleSocketRoute(rule, app, endpoint=subject.method, name=plan.name)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from functools import cached_property, partial, partialmethod
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from patera._endpoint import endpoint_record
@@ -44,12 +45,13 @@ def _no_method(chain: LayerChain) -> str:
 
 def _wrong_parameters(chain: LayerChain, *, is_hook: bool) -> str:
     """Return the parameters that do not take the controller and one argument; a hook gets no others."""
+    code: CodeType = chain.innermost.__code__
+    is_alone = is_hook and chain.core is chain.innermost and not chain.wrappers
+    if not is_alone and (code.co_argcount >= 2 or code.co_flags & inspect.CO_VARARGS):
+        return ""
     signature = inspect.signature(chain.innermost)
     try:
-        if is_hook and chain.core is chain.innermost and not chain.wrappers:
-            signature.bind(None, None)
-        else:
-            signature.bind_partial(None, None)
+        signature.bind(None, None)
     except TypeError:
         return f"the parameters {signature}"
     return ""

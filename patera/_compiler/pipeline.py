@@ -95,15 +95,13 @@ class Parts:
     @property
     def is_plain(self) -> bool:
         """Whether the endpoint is nothing but bind, call, shape and send."""
-        extras = self.layers or self.before or self.after
+        extras = self.layers or self.before or self.after or self.cancel_on_disconnect
         return not extras and self.handler.kind == "async" and not self.handler.needs_call
 
 
 def compile_respond(parts: Parts) -> Respond:
     """Return the coroutine function that makes an endpoint's response."""
     respond = _compile_inner(parts)
-    if parts.cancel_on_disconnect:
-        respond = _cancelling(respond)
     if parts.timeout is not None:
         respond = _timing_out(respond, parts.timeout)
     return respond
@@ -113,6 +111,8 @@ def _compile_inner(parts: Parts) -> Respond:
     if parts.is_plain:
         return _compile_plain(parts.handler.call, parts.binding)
     produce = _compile_produce(parts)
+    if parts.cancel_on_disconnect:
+        produce = _cancelling(produce)
     caches = parts.at(Place.CACHE)
     if not (parts.guards or parts.before or parts.after or caches):
         return lambda request: produce(Call(parts.app, request, {}))
@@ -380,12 +380,14 @@ def _timing_out(respond: Respond, seconds: float) -> Respond:
     return respond_in_time
 
 
-def _cancelling(respond: Respond) -> Respond:
-    """Cancel an endpoint when its client goes away; the body is read before, as both use `receive`."""
+def _cancelling(produce: Step) -> Step:
+    """Cancel a handler when its client goes away; the body is read before, as both use `receive`."""
 
-    async def respond_while_connected(request: Request) -> AnyResponse:
+    async def produce_while_connected(call: Call) -> Any:
+        request = call.request
+        assert request is not None
         await request.load_body()
-        work = asyncio.ensure_future(respond(request))
+        work = asyncio.ensure_future(produce(call))
         gone = asyncio.ensure_future(_disconnected(request))
         try:
             await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -397,7 +399,7 @@ def _cancelling(respond: Respond) -> Respond:
             work.cancel()
             await asyncio.gather(work, gone, return_exceptions=True)
 
-    return respond_while_connected
+    return produce_while_connected
 
 
 async def _disconnected(request: Request) -> None:

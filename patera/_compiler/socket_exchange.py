@@ -13,7 +13,7 @@ from patera._types import ASGIApp, Receive, Scope, Send
 from patera.exceptions import BaseHttpException, MalformedRequest, PayloadTooLarge
 from patera.layer import Call, Layer
 
-from .edge import assign_request_id
+from .edge import CorsPolicy, assign_request_id
 from .errors import as_patera_error
 from .pipeline import Handler, _compile_invoke, _nest
 
@@ -40,6 +40,7 @@ def compile_socket(
     bind: Bind | None,
     layers: Sequence[Layer],
     plan: Any,
+    policy: CorsPolicy | None = None,
     limit: int | None = None,
 ) -> ASGIApp:
     """Return the ASGI application of one `@socket` endpoint, whose messages have `limit` bytes at most."""
@@ -47,6 +48,9 @@ def compile_socket(
     talk = _nest(_compile_invoke(handler), [layer for layer in layers if not layer.place.is_guard])
 
     async def serve(request: Request) -> None:
+        refusal = policy.refuse_origin(request.scope) if policy is not None else None
+        if refusal is not None:
+            raise refusal
         call = Call(app, request, {})
         for guard in guards:
             if await guard(call) is not None:

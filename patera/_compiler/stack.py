@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette._utils import get_route_path
@@ -21,6 +22,7 @@ from .edge import EDGE_KEY, CorsPolicy, apply_edge, assign_request_id, edge_head
 from .exchange import Exchange, Runtime, compile_exchange, compile_make, foreign_response
 from .routing import RuleRoute
 from .shaping import AnyResponse
+from .socket_exchange import STATUS_OFFSET
 
 if TYPE_CHECKING:
     from patera.application import Patera
@@ -90,15 +92,19 @@ class Dispatcher:
         found = self.index.match_socket(get_route_path(scope))
         if found is None:
             run = _match_foreign(self.index.foreign, scope)
-            await (run or WebSocketClose())(scope, receive, send)
+            await self._serve_foreign_socket(run or WebSocketClose(), scope, receive, send)
             return
         route, values = found
         if isinstance(route, Mount):
-            await _enter_mount(route, scope, receive, send)
+            await self._serve_foreign_socket(partial(_enter_mount, route), scope, receive, send)
             return
         scope["route"], scope["endpoint"] = route, route.endpoint
         scope["path_params"] = {**scope.get("path_params", {}), **values}
         await route.app(scope, receive, send)
+
+    async def _serve_foreign_socket(self, run: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        is_refused = self._policy is not None and self._policy.refuse_origin(scope) is not None
+        await (WebSocketClose(STATUS_OFFSET + 403) if is_refused else run)(scope, receive, send)
 
     async def _respond_otherwise(self, request: Request) -> AnyResponse:
         """Answer what no controller does: mounts, foreign routes, OPTIONS, redirects, 405 and 404."""
@@ -151,16 +157,15 @@ class Dispatcher:
             route = found[0]
             policy = self._policies.get(id(route), self._policy)
             scope["patera.cors"] = policy
-        refusal = policy.refuse(scope, method) if policy is not None else None
-        if isinstance(found, Miss):
-            is_origin_refused = refusal is not None and refusal.status_code == 403
-            if is_origin_refused or not self.index.foreign:
-                raise refusal if is_origin_refused and refusal is not None else _error_of(found)
+        if policy is None:
+            return None
+        if isinstance(found, Miss) and _match_foreign(self.index.foreign, scope) is None:
+            raise policy.refuse_origin(scope) or _error_of(found)
+        refusal = policy.refuse(scope, method)
         if refusal is not None:
             raise refusal
         response = _options_response(request, self._allowed(scope))
-        if policy is not None:
-            response.raw_headers.extend(policy.preflight_headers(scope))
+        response.raw_headers.extend(policy.preflight_headers(scope))
         return response
 
     def _allowed(self, scope: Scope) -> frozenset[str]:
