@@ -8,12 +8,13 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 
 from ._compiler.build import Compiled, build
-from ._compiler.converters import DEFAULT_CONVERTERS, Converter
+from ._compiler.converters import DEFAULT_CONVERTERS, PATH_SAFE, Converter
 from ._compiler.plan import ApplicationPlan
 from ._context import current_request, use_application
 from ._imports import late
@@ -337,13 +338,12 @@ class Patera(Starlette):
         request = current_request.get()
         prefix = ""
         if request is not None and request.scope.get("app") is self:
-            prefix = request.scope.get("root_path", "")
+            prefix = quote(request.scope.get("root_path", ""), safe=PATH_SAFE)
         return f"{prefix}{self._built().urls.build(endpoint, values)}"
 
     def has_endpoint(self, endpoint: str) -> bool:
         """Tell whether an endpoint, or an alias of one, exists."""
-        names = {plan.name for plan in self.plan.endpoints}
-        return self.aliases.get(endpoint, endpoint) in names
+        return self._built().urls.has_endpoint(endpoint)
 
     def register_controller(self, *controllers: type[Controller], with_base_path: bool = True) -> None:
         """Add controllers beside those of `CONTROLLERS`.
@@ -370,6 +370,7 @@ class Patera(Starlette):
             converter: A subclass of `patera.routing.Converter`.
         """
         self._require_setup("register_converter")
+        _require_classes("register_converter", (converter,), Converter)
         self.converters[name] = converter
 
     def register_alias(self, alias: str, endpoint: str) -> None:

@@ -217,8 +217,9 @@ class Request(SocketRequest):
             endpoint: `Class.method`, or an alias.
             **values: The path's variables; others go to the query string.
         """
+        # The path begins with the prefix that the base URL has too.
         path: str = self.app.url_for(endpoint, **values)
-        return str(self.base_url).rstrip("/") + path
+        return f"{self.base_url.scheme}://{self.base_url.netloc}{path}"
 
     def accepts(self, media_type: str) -> bool:
         """Whether the client's `Accept` header allows a media type; without the header it does.

@@ -233,7 +233,7 @@ def test_request_id_is_the_scopes() -> None:
 
 
 def test_url_for_is_absolute() -> None:
-    app = SimpleNamespace(url_for=lambda endpoint, **values: f"/{endpoint}/{values['user_id']}")
+    app = SimpleNamespace(url_for=lambda endpoint, **values: f"/api/{endpoint}/{values['user_id']}")
     request = http_request(headers={"host": "example.org"}, root_path="/api", path="/api/x", app=app)
     assert request.url_for("Users.show", user_id=1) == "http://example.org/api/Users.show/1"
 

@@ -114,8 +114,11 @@ def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:
                 extra = _edge_found(scope, extra, exchange.policy)
             if type(response) is response_class and response._stream is None:
                 start, body = whole_messages(response, extra, scope["method"])
-                await send(start)
-                await send(body)
+                try:
+                    await send(start)
+                    await send(body)
+                except OSError as error:  # Servers of ASGI 2.4 say so that the client is gone.
+                    raise ClientDisconnect from error
                 status = start["status"]
             else:
                 status = await send_pieces(runtime, request, response, extra)
@@ -228,7 +231,8 @@ async def send_pieces(runtime: Runtime, request: Request, response: AnyResponse,
         nonlocal status
         if message["type"] == "http.response.start":
             status = message["status"]
-            message = {**message, "headers": apply_edge(list(message.get("headers", ())), extra)}
+            headers = [(name.lower(), value) for name, value in message.get("headers", ())]
+            message = {**message, "headers": apply_edge(headers, extra)}
         elif request.scope["method"] == "HEAD" and not isinstance(response, ForeignResponse):
             message = {**message, "body": b""}
         await request._send(message)

@@ -237,6 +237,10 @@ class UrlBuilder:
         for route in sorted(routes, key=_url_priority):
             self._rules.setdefault(route.name, []).append(route.parsed)
 
+    def has_endpoint(self, endpoint: str) -> bool:
+        """Tell whether an endpoint, or an alias of one, exists."""
+        return self._aliases.get(endpoint, endpoint) in self._rules
+
     def build(self, endpoint: str, values: Mapping[str, Any]) -> str:
         """Return the path of an endpoint, percent-encoded.
 

@@ -14,6 +14,7 @@ from patera._lifecycle import StartupError
 from patera.controller import Controller, path
 from patera.controller import get as get_verb
 from tests.hostile.application import FailingToStart, FailingToStop, create, extensions, first
+from tests.hostile.middleware import ForgingAsgi
 from tests.hostile.recording import SECRET, events, tenant
 from tests.hostile.wire import Answer, Wire, call, problems, send_octets
 from tests.server import Server, run_server, start_process
@@ -449,3 +450,27 @@ async def test_context_variable_reaches_handler_and_background_and_stays_apart(m
     assert other.json() == {"given": "from the middleware", "kept": "other"}
     assert {"background of one", "background of other"} <= set(events)
     assert tenant.get() == "nobody"
+
+
+async def test_client_gone_before_a_whole_answer_is_no_error(shared: Patera, records: list[Any]) -> None:
+    """R8: servers of ASGI 2.4 say so with an OSError."""
+    wire = get("/faults/plain?seconds=0")
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        raise OSError("the client is gone")
+
+    await shared(wire.scope(), receive, send)
+    assert events == ["begin", "plain began", "plain ended", "commit"]
+    assert [record["level"].name for record in records] == ["INFO"]
+
+
+async def test_mounted_application_cannot_double_headers_of_the_edge(make_hostile: MakeHostile) -> None:
+    """S23: its names may even be in capitals."""
+    application = make_hostile()
+    application.mount("/foreign", ForgingAsgi(application))
+    answer = await call(application, get("/foreign/", 200, ORIGIN))
+    assert answer.all("access-control-allow-origin") == ["*"]
+    assert len(answer.all("x-request-id")) == 1
