@@ -12,8 +12,9 @@ from tests.server import run_process, start_process
 
 EXAMPLES = ROOT / "examples"
 DEV = EXAMPLES / "dev"
-APPS = ROOT / "tests" / "apps"
 UVICORN = ("-m", "uvicorn", "app:Application", "--factory", "--host", "127.0.0.1", "--port", "0")
+
+HELLO = ("-m", "uvicorn", "tests.apps.hello:Application", "--factory", "--host", "127.0.0.1", "--port", "0")
 
 CHECKS = (
     "not_a_server_error",
@@ -76,6 +77,23 @@ async def test_blog_answers_what_its_open_api_document_says(tmp_path: Path) -> N
         done = await asyncio.to_thread(run_python, tmp_path, "-m", "schemathesis.cli", "run", url, *options)
     assert done.returncode == 0, done.stdout
     assert "Tested: 12" in done.stdout
+
+
+async def test_server_without_lifespan_runs_no_startup_method_and_answers() -> None:
+    async with (
+        run_process(*HELLO, "--lifespan", "off", env=python_environment()) as server,
+        httpx.AsyncClient() as http,
+    ):
+        assert (await http.get(server.url)).text == "Hello"
+    assert "hello starts" not in "".join(server.output)
+
+
+async def test_url_below_a_prefix_of_the_server_has_the_prefix() -> None:
+    async with (
+        run_process(*HELLO, "--root-path", "/shop", env=python_environment()) as server,
+        httpx.AsyncClient() as http,
+    ):
+        assert (await http.get(f"{server.url}/shop/where")).text == "/shop/"
 
 
 async def test_application_with_a_mistake_ends_before_it_listens() -> None:

@@ -950,6 +950,21 @@ async def test_session_of_a_websocket_is_worth_a_warning(make_app: MakeApp) -> N
     ]
 
 
+async def test_hook_beside_a_websocket_is_worth_a_warning(make_app: MakeApp) -> None:
+    class Talk(Controller):
+        @before_request
+        async def check(self, req: Request) -> None: ...
+
+        @socket("/ws")
+        async def talk(self, req: Request) -> None: ...
+
+    application = make_app(Talk)
+    application.build()
+    assert [text.partition(": ")[2] for text in application._compiled.warnings] == [  # type: ignore[union-attr]
+        "@before_request does not run for websockets; a layer such as a login does"
+    ]
+
+
 # What a build says of layers
 
 

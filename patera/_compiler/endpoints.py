@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -182,10 +182,7 @@ class EndpointCompiler:
         mistakes = list(layer_mistakes(self.app, checked))
         self.mistakes.extend(mistakes)
         if subject.is_socket:
-            sessions = [layer for layer in checked.all_layers if layer.place == Place.SESSION]
-            self.warnings.extend(
-                f"{subject.where}: {layer.name} stays open as long as the websocket does" for layer in sessions
-            )
+            self.warnings.extend(_socket_warnings(subject, checked.all_layers))
         return not mistakes
 
     def _plan(
@@ -335,6 +332,14 @@ def join_rule(*parts: str) -> str:
 def _hooks(instance: Controller, names: Sequence[str]) -> tuple[Hook, ...]:
     methods = [getattr(instance, name) for name in names]
     return tuple(Hook(method, inspect.iscoroutinefunction(method)) for method in methods)
+
+
+def _socket_warnings(subject: _Subject, layers: Sequence[Layer]) -> Iterator[str]:
+    for layer in layers:
+        if layer.place == Place.SESSION:
+            yield f"{subject.where}: {layer.name} stays open as long as the websocket does"
+    if subject.controller.before:
+        yield f"{subject.where}: @before_request does not run for websockets; a layer such as a login does"
 
 
 def _media_type(value: str | None) -> MediaType | None:

@@ -78,7 +78,7 @@ class Exchange:
         return self.plan.name if self.plan is not None else "no endpoint"
 
 
-def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:
+def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:  # noqa: C901 - one frame, see below
     """Return the ASGI application of one route.
 
     Everything of a simple request happens in this one coroutine: a further one costs more than the

@@ -11,6 +11,10 @@ class Hello(Controller):
     async def hello(self, req: Request) -> Response:
         return req.res.text("Hello")
 
+    @get("/where")
+    async def where(self, req: Request) -> Response:
+        return req.res.text(self.app.url_for("Hello.hello"))
+
 
 @app(__name__, configs=HelloConfig)
 class Application(Patera):

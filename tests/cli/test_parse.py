@@ -10,7 +10,9 @@ import pytest
 from patera.cli import Command, CommandParameter
 from patera.cli._parse import RunOptions, name_values, parse
 
-ADD = Command("add", "Total of two integers.", print, (CommandParameter("a", int), CommandParameter("b", int)), "Numbers")
+ADD = Command(
+    "add", "Total of two integers.", print, (CommandParameter("a", int), CommandParameter("b", int)), "Numbers"
+)
 GREET = Command(
     "greet",
     "Greet somebody. The rest is for its own help.",
