@@ -174,6 +174,8 @@ class EndpointCompiler:
         return warn
 
     def _check_layers(self, subject: _Subject, layers: Sequence[Layer]) -> bool:
+        if subject.is_socket:
+            self.warnings.extend(_socket_warnings(subject, (*layers, *subject.endpoint.chain.fixed)))
         if not layers and not subject.endpoint.chain.fixed:
             return True
         checked = LayeredMethod(
@@ -181,8 +183,6 @@ class EndpointCompiler:
         )
         mistakes = list(layer_mistakes(self.app, checked))
         self.mistakes.extend(mistakes)
-        if subject.is_socket:
-            self.warnings.extend(_socket_warnings(subject, checked.all_layers))
         return not mistakes
 
     def _plan(
