@@ -6,12 +6,12 @@ import enum
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType, Optional, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType, Optional, TypeAlias
 
 import httpx
 import pytest
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, RootModel, field_validator
-from typing_extensions import TypeAliasType
+from typing_extensions import TypeAliasType, TypedDict
 
 from patera import MediaType, Patera, Request, UploadedFile
 from patera.controller import (

@@ -4,7 +4,7 @@ import datetime
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypedDict, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import httpx
 import pytest
@@ -12,6 +12,7 @@ from loguru import logger
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, computed_field, field_serializer
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.responses import Response as StarletteResponse
+from typing_extensions import TypedDict
 
 from patera import HttpStatus, MediaType, Patera, Request, Response
 from patera.controller import Controller, get, produces

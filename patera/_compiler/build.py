@@ -237,7 +237,7 @@ def _plan(app: Patera, runtime: Runtime, endpoints: list[CompiledEndpoint]) -> A
         middleware=tuple(f"{cls.__module__}.{cls.__qualname__}" for cls in app.middleware_classes),
         asgi_middleware=tuple(_name(item.cls) for item in app.user_middleware),
         extensions=tuple(app.extensions),
-        exception_handlers={kind.__qualname__: name for kind, name in runtime.errors.names().items()},
+        exception_handlers={_name(kind): name for kind, name in runtime.errors.names().items()},
     )
 
 
