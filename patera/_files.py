@@ -83,11 +83,18 @@ class FileBody:
         headers, own = answer.raw_headers, response.content_headers()
         names = {name for name, _ in own}
         headers[:] = [*(header for header in headers if header[0] not in names), *own]
-        if response.status_code == 200 and is_not_modified(answer.headers, Headers(scope=scope)):
+        if response.status_code != 200:
+            await answer(_without_range(scope), receive, send)
+        elif is_not_modified(answer.headers, Headers(scope=scope)):
             await _not_modified(headers)(scope, receive, send)
-            return
-        answer.check_range(scope)
-        await answer(scope, receive, send)
+        else:
+            answer.check_range(scope)
+            await answer(scope, receive, send)
+
+
+def _without_range(scope: Scope) -> Scope:
+    """Return the scope without `Range`, which counts only where the answer would be 200 (RFC 9110, section 14.2)."""
+    return {**scope, "headers": [header for header in scope["headers"] if header[0] != b"range"]}
 
 
 def _attributes(path: str | os.PathLike[str]) -> os.stat_result:

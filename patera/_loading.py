@@ -119,9 +119,7 @@ def _taken_name(extension: BaseExtension) -> Mistake:
 def _split_middleware(parts: Parts, classes: list[Any], loaded: Loaded) -> None:
     """Tell plain ASGI middleware, which stands outside, from `MiddlewareBase` classes."""
     for cls in classes:
-        if not isinstance(cls, type):
-            loaded.mistakes.append(_no_middleware(cls))
-        elif issubclass(cls, MiddlewareBase):
+        if issubclass(cls, MiddlewareBase):
             parts.middleware.append(cls)
         elif not any("__call__" in vars(base) for base in cls.__mro__):
             loaded.mistakes.append(_no_middleware(cls))

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from loguru import logger
+from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from patera import (
     BaseConfig,
@@ -28,6 +30,7 @@ from patera import (
 from patera.cli import Command
 from patera.controller import Controller, get, path
 from patera.exceptions import ConfigurationError, MissingConfiguration
+from patera.logging import LoggerBase
 from patera.routing import Converter
 from patera.testing import PateraTestClient
 
@@ -127,6 +130,24 @@ def test_import_strings_that_fail_are_reported_together(make_app: MakeApp) -> No
         "EXTENSIONS",
         "MIDDLEWARE",
     ]
+
+
+def test_mistakes_of_extensions_and_loggers_are_reported_together(make_app: MakeApp) -> None:
+    class Settings(BaseModel):
+        SIZE: int
+
+    class Part(BaseExtension):
+        configs_model = Settings
+
+        def init_app(self, app: Patera) -> None: ...
+
+    class FileLogger(LoggerBase):
+        pass
+
+    with pytest.raises(ConfigurationError) as caught:
+        make_app(EXTENSIONS=[Part], LOGGERS=[FileLogger], FILE_LOGGER={"LEVEL": "LOUD"})
+    codes = [mistake.code[:5] for mistake in caught.value.mistakes]
+    assert codes == ["PAT32", "PAT04"]
 
 
 # Values and folders
@@ -559,7 +580,49 @@ async def test_request_that_takes_too_long_is_504(make_app: MakeApp, client: Con
     )
 
 
+# What startup warns of
+
+
+@pytest.mark.parametrize(
+    ("variables", "configs", "warning"),
+    [
+        (
+            {"PORT": "9000"},
+            {},
+            "PORT was set by the environment variable PORT; PATERA_PORT is unmistakable",
+        ),
+        ({"DEBUG": "*"}, {}, "The environment variable DEBUG is ignored: "),
+        ({"PATERA_DEBGU": "1"}, {}, "The environment variable PATERA_DEBGU is ignored: "),
+        ({}, {"HOST": "0.0.0.0"}, "DEBUG is on because nothing sets it, and HOST is 0.0.0.0; set it"),
+    ],
+)
+async def test_startup_warns_of_what_the_environment_did(
+    make_app: MakeApp,
+    client: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    configs: dict[str, Any],
+    warning: str,
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    found: list[str] = []
+    sink = logger.add(lambda message: found.append(message.record["message"]), level="WARNING", format="{message}")
+    await client(make_app(**configs))
+    logger.remove(sink)
+    (message,) = found
+    assert message.startswith(warning)
+
+
 # Mounts
+
+
+async def test_route_appended_after_the_build_is_found(make_app: MakeApp, client: Connect) -> None:
+    application = make_app(Users)
+    http = await client(application)
+    assert (await http.get("/late")).status_code == 404
+    application.router.routes.append(Route("/late", lambda request: PlainTextResponse("late")))
+    assert (await http.get("/late")).text == "late"
 
 
 async def test_application_of_any_kind_is_mounted(make_app: MakeApp, client: Connect) -> None:

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType, Optional, Ty
 
 import httpx
 import pytest
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, RootModel, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    RootModel,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType, TypedDict
 
 from patera import MediaType, Patera, Request, UploadedFile
@@ -35,7 +45,7 @@ from patera.exceptions import ConfigurationError, Mistake
 from patera.testing import PateraTestClient
 
 if TYPE_CHECKING:
-    from elsewhere import Unknown  # type: ignore[import-not-found]
+    from elsewhere import Unknown, UnknownResponse  # type: ignore[import-not-found]
 
 MakeApp = Callable[..., Patera]
 Connect = Callable[[Patera], Awaitable[PateraTestClient]]
@@ -161,6 +171,14 @@ async def test_path_values_all_reach_a_handler_that_takes_any(serve: Serve) -> N
         return [b, page, values]
 
     assert (await (await serve(show)).get("/3/x?page=2")).json() == ["x", 2, {"a": 3}]
+
+
+async def test_path_value_stands_beside_others(serve: Serve) -> None:
+    @get("/<int:user_id>")
+    async def show(self: Any, req: Request, user_id: int, page: int = 1) -> Any:
+        return [user_id, page]
+
+    assert (await (await serve(show)).get("/3?page=2")).json() == [3, 2]
 
 
 async def test_path_values_of_an_outer_mount_do_not_reach_the_handler(make_app: MakeApp, client: Connect) -> None:
@@ -413,6 +431,15 @@ async def test_model_of_the_query_with_default_may_be_left_out(serve: Serve) -> 
     assert ((await http.get("/")).text, (await http.get("/?page=2")).text[:13]) == ("None", "Filter(page=2")
 
 
+async def test_model_of_the_query_may_be_one_of_several_types(serve: Serve) -> None:
+    @get("/")
+    async def show(self: Any, req: Request, found: Filter | Literal["all"] = "all") -> Any:
+        return repr(found)
+
+    http = await serve(show)
+    assert ((await http.get("/")).text, (await http.get("/?page=2")).text[:13]) == ("'all'", "Filter(page=2")
+
+
 # Headers and cookies
 
 
@@ -583,6 +610,35 @@ async def test_error_of_a_root_validator_of_ones_own_is_422_at_body(serve: Serve
     async def create(self: Any, req: Request, data: Annotated[Numbers, Body()]) -> None: ...
 
     assert details(await (await serve(create)).post("/", json=[1])) == {"body": "Value error, too {many}"}
+
+
+async def test_error_type_of_ones_own_at_the_root_is_422_at_body(serve: Serve) -> None:
+    class Pair(BaseModel):
+        low: int
+        high: int
+
+        @model_validator(mode="after")
+        def check(self) -> "Pair":
+            raise PydanticCustomError("order", "low is over {limit}", {"limit": self.high})
+
+    @post("/")
+    async def create(self: Any, req: Request, data: Pair) -> None: ...
+
+    response = await (await serve(create)).post("/", json={"low": 2, "high": 1})
+    assert response.json()["errors"] == [{"loc": ["body"], "msg": "low is over 1", "type": "order"}]
+
+
+async def test_nesting_that_a_validator_cannot_follow_is_400(serve: Serve) -> None:
+    class Tree(BaseModel):
+        @model_validator(mode="before")
+        @classmethod
+        def walk(cls, data: Any) -> Any:
+            raise RecursionError
+
+    @post("/")
+    async def create(self: Any, req: Request, data: Tree) -> None: ...
+
+    assert (await (await serve(create)).post("/", json={})).status_code == 400
 
 
 async def test_body_malformed_is_400(serve: Serve) -> None:
@@ -896,6 +952,26 @@ async def test_annotation_as_string_finds_names_of_the_closure(serve: Serve) -> 
         return isinstance(data, Local)
 
     assert (await (await serve(create)).post("/", json={"title": "x"})).json() is True
+
+
+def test_annotation_of_a_closure_that_is_not_filled_yet_is_a_mistake(make_app: MakeApp) -> None:
+    @post("/")
+    async def create(self: Any, req: Request, data: "Later") -> Any:
+        return Later
+
+    (mistake,) = mistakes_of(make_app, create)
+    assert mistake.code == "PAT111"
+
+    class Later(BaseModel):
+        pass
+
+
+async def test_return_annotation_behind_type_checking_is_ignored_where_it_is_a_response(serve: Serve) -> None:
+    @get("/")
+    async def show(self: Any, req: Request) -> "UnknownResponse":
+        return {"any": 1}
+
+    assert (await (await serve(show)).get("/")).json() == {"any": 1}
 
 
 async def test_annotation_behind_type_checking_is_ignored_where_it_decides_nothing(serve: Serve) -> None:

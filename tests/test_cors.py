@@ -129,10 +129,13 @@ async def test_origin_missing_is_answered_with_vary_alone(make: MakeApp, client:
         "HTTPS://OK.EXAMPLE",
     ],
 )
+@pytest.mark.parametrize("url", ["/users/", "/nowhere", "/mounted/"])
 async def test_origin_not_listed_is_403_without_running_the_handler(
-    make: MakeApp, client: Connect, origin: str
+    make: MakeApp, client: Connect, origin: str, url: str
 ) -> None:
-    response = await (await client(make(Users, **LISTED))).get("/users/", headers={"origin": origin})
+    application = make(Users, **LISTED)
+    application.mount("/mounted", PlainTextResponse("x"))
+    response = await (await client(application)).get(url, headers={"origin": origin})
     assert (response.status_code, response.json(), cors_headers(response)) == (
         403,
         REFUSED_ORIGIN,

@@ -10,6 +10,7 @@ import pytest
 from loguru import logger
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from patera import HttpStatus, MiddlewareBase, Patera, Request, Response, abort, exception, exceptions, html_abort
 from patera.controller import Controller, get, path, post, produces
@@ -197,6 +198,16 @@ async def test_handler_with_produces_has_that_type(answer: Answer) -> None:
     assert (response.status_code, response.headers["content-type"]) == (409, "application/problem+json")
 
 
+async def test_handler_that_sets_another_type_than_it_produces_is_overruled(answer: Answer) -> None:
+    class Handlers(ExceptionHandler):
+        @handles(OutOfStock)
+        @produces("application/problem+json")
+        async def answer(self, req: Request, exc: OutOfStock) -> Response:
+            return req.res.json({}).set_header("content-type", "text/csv")
+
+    assert (await answer(OutOfStock(), Handlers)).headers["content-type"] == "application/problem+json"
+
+
 async def test_handler_registered_on_the_application_answers(make_app: MakeApp, client: Connect) -> None:
     application = make_app(type("Api", (Api,), {"error": OutOfStock("x")}))
     application.register_exception_handler(handler_of(OutOfStock))
@@ -257,6 +268,27 @@ async def test_handler_that_fails_is_one_500_and_logged_with_the_first_error(
     assert (response.status_code, response.json(), "set-cookie" in response.headers) == (500, SERVER_ERROR, False)
     severe = [(record["level"].name, str(record["exception"].value)) for record in records if record["exception"]]
     assert severe == [("ERROR", "first"), ("CRITICAL", "broken handler")]
+
+
+async def test_handler_whose_client_is_gone_answers_nothing(make_app: MakeApp, records: list[Any]) -> None:
+    class Handlers(ExceptionHandler):
+        @handles(OutOfStock)
+        async def answer(self, req: Request, exc: OutOfStock) -> Response:
+            raise ClientDisconnect
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    application = make_app(type("Api", (Api,), {"error": OutOfStock()}), EXCEPTION_HANDLERS=[Handlers])
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
+    await application(scope, receive, send)
+    messages = [record["message"] for record in records]
+    assert (sent, messages) == ([], ["The client went away during GET (Api.show)"])
 
 
 async def test_handler_that_aborts_answers_with_the_abort(answer: Answer, records: list[Any]) -> None:
@@ -331,6 +363,17 @@ async def test_validation_error_of_the_request_is_looked_up_in_this_order(
     handlers = [handler_of(kind, name=kind.__name__) for kind in kinds]
     response = await (await client(make_app(Api, EXCEPTION_HANDLERS=handlers))).post("/items", json={})
     assert response.text.split()[0] == handler.__name__
+
+
+async def test_request_validation_error_tells_where_each_value_stands(make_app: MakeApp, client: Connect) -> None:
+    class Handlers(ExceptionHandler):
+        @handles(RequestValidationError)
+        async def invalid(self, req: Request, exc: RequestValidationError) -> Any:
+            return [error["loc"] for error in exc.errors()], exc.status_code
+
+    http = await client(make_app(Api, EXCEPTION_HANDLERS=[Handlers]))
+    response = await http.post("/items", json={})
+    assert (response.status_code, response.json()) == (422, [["body", "count"]])
 
 
 async def test_malformed_json_does_not_reach_the_handler_of_validation_errors(
@@ -697,6 +740,21 @@ async def test_unhandled_error_in_debug_shows_a_page_to_browsers_only(
         response = await http.get("/", headers={"accept": accept})
     found = (response.status_code, response.headers["content-type"], "the detail" in response.text)
     assert found == (500, content_type, content_type.startswith("text/html"))
+
+
+async def test_unhandled_error_of_asgi_middleware_in_debug_is_raised_after_the_answer(make_app: MakeApp) -> None:
+    class Broken:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            raise ValueError("broken")
+
+    http = PateraTestClient(make_app(MIDDLEWARE=[Broken]), raise_app_exceptions=False)
+    assert (await http.get("/")).json() == SERVER_ERROR
+    await http.close()
+    with pytest.raises(ValueError, match="broken"):
+        await PateraTestClient(make_app(MIDDLEWARE=[Broken])).get("/")
 
 
 async def test_error_answers_have_the_request_id(answer: Answer) -> None:

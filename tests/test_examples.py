@@ -41,8 +41,8 @@ async def test_example_answers_under_a_server_and_shuts_down(example: str, path:
 
 async def test_blog_runs_its_shutdown_method_when_it_is_terminated() -> None:
     environment = python_environment(PATERA_BLOG__PATH=":memory:")
-    async with run_process(*UVICORN, cwd=DEV, env=environment) as server:
-        pass
+    async with run_process(*UVICORN, cwd=DEV, env=environment) as server, httpx.AsyncClient() as http:
+        await http.get(server.url)  # a signal right after "running" ends older servers without a shutdown
     output = "".join(server.output)
     assert output.index("Blog 1.0 is ready") < output.index("Blog stops")
 

@@ -884,6 +884,10 @@ async def test_stream_at_its_end_is_closed(ask: Ask, form: str, kind: Callable[.
     assert source.closed == 1
 
 
+async def test_stream_of_a_list_for_head_needs_no_closing(ask: Ask) -> None:
+    assert (await ask(lambda req: req.res.stream([b"x"]), "HEAD")).content == b""
+
+
 async def test_stream_for_head_reads_nothing(ask: Ask) -> None:
     source = Source("a")
     response = await ask(lambda req: req.res.stream(source), "HEAD")
@@ -1189,6 +1193,16 @@ async def test_produces_no_content_leaves_errors_their_body(make_app: MakeApp, c
 
 
 # Sent by itself
+
+
+def test_response_without_anything_set_has_an_empty_body() -> None:
+    response = Response()
+    response.shape()
+    assert (response.body, response.raw_headers) == (b"", [])
+
+
+def test_signature_of_set_cookie_shows_what_is_not_given() -> None:
+    assert repr(inspect.signature(Response.set_cookie).parameters["samesite"].default) == "UNSET"
 
 
 async def test_response_is_an_asgi_application_of_its_own() -> None:

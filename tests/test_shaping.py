@@ -4,7 +4,7 @@ import datetime
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import httpx
 import pytest
@@ -143,6 +143,7 @@ FITTING = [
     (Aliased, {"title": "x"}, {"itemTitle": "x"}),
     (Aliased, {"itemTitle": "x"}, {"itemTitle": "x"}),
     (Aliased, Row(title="x"), {"itemTitle": "x"}),
+    (Annotated[Item, {"unhashable": 1}], ROW, {"title": "x", "count": 2}),
     (Point, Point(1), {"x": 1, "y": 0}),
     (Point, SecretPoint(1), {"x": 1, "y": 0}),
     (Point, {"x": 1}, {"x": 1, "y": 0}),

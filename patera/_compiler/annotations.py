@@ -47,17 +47,16 @@ class Namespace:
         cls: The class that the method was found on.
     """
 
-    def __init__(self, function: Callable[..., Any], cls: type | None) -> None:
+    def __init__(self, function: Callable[..., Any], cls: type) -> None:
         self.globals = getattr(function, "__globals__", {})
         closure = getattr(function, "__closure__", None) or ()
         names = getattr(function, "__code__", None)
         free = names.co_freevars if names is not None else ()
         self.locals: dict[str, Any] = {}
-        for base in reversed(cls.__mro__ if cls is not None else ()):
+        for base in reversed(cls.__mro__):
             self.locals.update(vars(base))
         self.locals.update(_closure_values(free, closure))
-        if cls is not None:
-            self.locals.setdefault(cls.__name__, cls)
+        self.locals.setdefault(cls.__name__, cls)
 
     def resolve(self, annotation: Any) -> Any:
         """Return the annotation's type, or `Unresolved`."""

@@ -51,18 +51,13 @@ _MARKED: dict[type[Parameter], Source] = {
 class Binding:
     """How the keyword arguments of one handler are read.
 
-    `bind` is None where there are none; `reads_body` tells which of the two forms it has.
+    Both forms are None where there are none; `bind_body` is the one that reads the request's body.
     """
 
     parameters: tuple[ParameterPlan, ...]
     bind: Callable[[Request], dict[str, Any]] | None
     bind_body: Callable[[Request], Awaitable[dict[str, Any]]] | None
     mistakes: tuple[Mistake, ...] = ()
-
-    @property
-    def reads_body(self) -> bool:
-        """Whether the request's body is read to fill the parameters."""
-        return self.bind_body is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class RequestIds:
 
     def __init__(self) -> None:
         self.renew()
-        if hasattr(os, "register_at_fork"):
+        if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows does not fork
             os.register_at_fork(after_in_child=self.renew)
 
     def renew(self) -> None:

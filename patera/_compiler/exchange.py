@@ -159,8 +159,6 @@ def _compile_edge(runtime: Runtime, exchange: Exchange) -> Callable[[Scope], lis
 def _outer_edge(scope: Scope, policy: CorsPolicy | None) -> list[RawHeader]:
     """Leave the headers to the edge outside, which has to know the policy of the route."""
     scope["patera.cors"] = policy
-    if "patera.request_id" not in scope:
-        assign_request_id(scope)
     return []
 
 

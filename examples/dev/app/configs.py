@@ -24,6 +24,7 @@ class Config(BaseConfig):
         "app.api.users.user_api:UsersApi",
         "app.api.posts.post_api:PostsApi",
         "app.api.comments.comment_api:CommentsApi",
+        "app.api.comments.comment_api:LiveComments",
         "app.pages.blog_pages:BlogPages",
     ]
     EXTENSIONS: list[str] = ["app.extensions:blog"]

@@ -42,3 +42,9 @@ async def test_unknown_post_cannot_be_watched(client: PateraTestClient) -> None:
     with pytest.raises(WebSocketRejected):
         async with client.websocket("/api/v1/posts/1/comments/live"):
             pass
+
+
+async def test_nobody_watches_while_the_blog_is_read_only(client: PateraTestClient, post: Post) -> None:
+    with client.override(config={"READ_ONLY": True}), pytest.raises(WebSocketRejected):
+        async with client.websocket(f"/api/v1/posts/{post.id}/comments/live"):
+            pass

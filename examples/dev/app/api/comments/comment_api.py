@@ -9,10 +9,11 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from app.api.api_controller import ApiController, ErrorBody
+from app.exceptions.custom_exceptions import BlogIsReadOnly
 from app.extensions import blog
 from app.storage.blog_store import Comment
 from patera import HttpStatus, MediaType, Request, Response
-from patera.controller import Descriptor, consumes, get, open_api_docs, path, post, produces, socket
+from patera.controller import Controller, Descriptor, consumes, get, open_api_docs, path, post, produces, socket
 from patera.response import ServerSentEvent
 
 NOT_FOUND = Descriptor(HttpStatus.NOT_FOUND, "Post not found", body=ErrorBody)
@@ -76,9 +77,17 @@ class CommentsApi(ApiController):
                 else:
                     yield ServerSentEvent(_shown(comment), event="comment", id=str(comment.id))
 
+
+# A class of its own: hooks of ApiController do not run for websockets.
+@path("/api/v1/posts/<int:post_id>/comments")
+class LiveComments(Controller):
+    """Comments over a websocket."""
+
     @socket("/live")
     async def live(self, req: Request, post_id: int) -> None:
         """Send every new comment of a post; what the client sends becomes one."""
+        if self.app.get_conf("READ_ONLY"):
+            raise BlogIsReadOnly
         await blog.post(post_id)
         with blog.feed.watch(post_id) as comments:
             await req.accept()
