@@ -63,7 +63,9 @@ def _read(annotation: Any) -> ReturnType:
     if responses:
         types = [get_args(member)[0] for member in responses if get_args(member)]
         types = [each for each in types if each is not Any]
-        return ReturnType(True, Union[tuple(types)]) if types else ReturnType()  # noqa: UP007
+        if len(types) > 1:
+            return ReturnType(True, Union[tuple(types)])  # noqa: UP007
+        return ReturnType(True, types[0]) if types else ReturnType()
     if annotation in (None, type(None)):
         return ReturnType(is_nothing=True)
     origin = get_origin(annotation)
