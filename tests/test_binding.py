@@ -1155,6 +1155,53 @@ def test_return_type_that_pydantic_cannot_use_is_a_mistake(make_app: MakeApp) ->
     assert (mistake.code, "a type that Pydantic cannot use" in mistake.found) == ("PAT116", True)
 
 
+@pytest.mark.parametrize("default", [Query("p"), Field(1, ge=1)])
+def test_marker_as_default_is_a_mistake(make_app: MakeApp, default: Any) -> None:
+    @get("/")
+    async def show(self: Any, req: Request, page: int = default) -> None: ...
+
+    (mistake,) = mistakes_of(make_app, show)
+    assert lines_of(mistake) == [
+        f"PAT118 {__name__}.Api.show(page) (FILE:{show.__code__.co_firstlineno})",
+        f"  found:    {default!r} as the default, which would be handed over as the value",
+        "  accepted: markers and Field() within Annotated, as in page: Annotated[int, Query()] = 1",
+        "  change:   move it into the annotation",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "annotation", "given"),
+    [
+        ("/<int:x>", str, "int"),
+        ("/<int:x>", Optional[bytes], "int"),  # noqa: UP045
+        ("/<uuid:x>", str, "UUID"),
+        ("/<x>", list[int], "str"),
+        ("/<x>", Item, "str"),
+    ],
+)
+def test_annotation_that_no_value_of_the_rule_fits_is_a_mistake(
+    make_app: MakeApp, rule: str, annotation: Any, given: str
+) -> None:
+    @get(rule)
+    async def show(self: Any, req: Request, x: annotation) -> None: ...
+
+    (mistake,) = mistakes_of(make_app, show)
+    assert lines_of(mistake) == [
+        f"PAT119 {__name__}.Api.show(x) (FILE:{show.__code__.co_firstlineno})",
+        f"  found:    the annotation {annotation!r}, while the rule {rule!r} gives a value of the type {given}",
+        "  accepted: an annotation that takes the converter's values",
+        f"  change:   annotate it with {given}, or use another converter in the rule",
+    ]
+
+
+@pytest.mark.parametrize("annotation", [float, int | str, bool, datetime.datetime, Literal[3], Any, object])
+async def test_annotation_that_values_of_the_rule_may_fit_is_accepted(serve: Serve, annotation: Any) -> None:
+    @get("/<int:x>")
+    async def show(self: Any, req: Request, x: annotation) -> None: ...
+
+    assert (await (await serve(show)).get("/1")).status_code in (204, 422)
+
+
 def test_mistakes_of_all_endpoints_are_reported_together(make_app: MakeApp) -> None:
     @get("/users/<int:user_id>")
     async def show(self: Any, req: Request, session: object) -> None: ...

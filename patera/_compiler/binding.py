@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,23 @@ from .annotations import (
     is_model,
     is_scalar,
     is_scalar_list,
+    members,
     split_annotated,
     without_marker,
+)
+from .converters import DEFAULT_CONVERTERS
+from .parameter_mistakes import (
+    FORM_TYPES,
+    JSON_TYPES,
+    HandlerContext,
+    marker_as_default,
+    nothing_fills,
+    positional_only,
+    unfit_body,
+    unfit_variable,
+    unread_body,
+    unresolved_annotation,
+    unused_variable,
 )
 from .plan import ParameterPlan, Source
 from .readers import compile_readers
@@ -33,8 +48,7 @@ if TYPE_CHECKING:
 #: Methods whose requests carry no body that means anything (RFC 9110, section 9.3).
 WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE", "SOCKET"})
 
-FORM_TYPES = frozenset({MediaType.APPLICATION_X_WWW_FORM_URLENCODED, MediaType.MULTIPART_FORM_DATA})
-JSON_TYPES = frozenset({MediaType.APPLICATION_JSON, MediaType.APPLICATION_PROBLEM_JSON})
+_BUILT_IN = frozenset(DEFAULT_CONVERTERS.values())
 
 _MARKED: dict[type[Parameter], Source] = {
     Query: "query",
@@ -60,19 +74,6 @@ class Binding:
     mistakes: tuple[Mistake, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class HandlerContext:
-    """What decides the sources of a handler's parameters."""
-
-    where: str
-    location: str
-    method: str
-    rule: str
-    converters: Mapping[str, Any]
-    injected: frozenset[str]
-    consumes: str | None
-
-
 def compile_binding(function: Callable[..., Any], namespace: Namespace, context: HandlerContext) -> Binding:
     """Compile the parameters of a handler after `self` and the request."""
     parameters = _own_parameters(function)
@@ -83,7 +84,7 @@ def compile_binding(function: Callable[..., Any], namespace: Namespace, context:
         if parameter.kind in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL):
             continue
         if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
-            mistakes.append(_positional_only(parameter.name, context))
+            mistakes.append(positional_only(parameter.name, context))
             continue
         found = _plan(parameter, namespace.resolve(parameter.annotation), context)
         if isinstance(found, Mistake):
@@ -92,6 +93,7 @@ def compile_binding(function: Callable[..., Any], namespace: Namespace, context:
             plans.append(found)
     mistakes.extend(_unused_variables(plans, takes_all, parameters, context))
     mistakes.extend(_unread_body(plans, context))
+    mistakes.extend(_unfit_variables(plans, context))
     if mistakes:
         return Binding(tuple(plans), None, None, tuple(mistakes))
     bind, bind_body = compile_readers(tuple(plans), context.converters, context.consumes, takes_all)
@@ -113,13 +115,15 @@ def _plan(parameter: inspect.Parameter, annotation: Any, context: HandlerContext
     default = None if is_required else parameter.default
     if name in context.injected:
         return ParameterPlan(name, "injected", name, Any, required=False)
+    if isinstance(default, Parameter | FieldInfo):
+        return marker_as_default(name, default, context)
     if isinstance(annotation, Unresolved):
         return _plan_unresolved(name, annotation, is_required, context)
     if annotation is inspect.Parameter.empty:
         annotation = Any
     source, alias, problem = _source(name, annotation, context)
     if source is None:
-        return _no_source(name, annotation, context, problem) if is_required else None
+        return nothing_fills(name, annotation, context, problem) if is_required else None
     return ParameterPlan(name, source, alias, without_marker(annotation), is_required, default)
 
 
@@ -130,14 +134,7 @@ def _plan_unresolved(
         return ParameterPlan(name, "path", name, Any, required=True)
     if not is_required:
         return None
-    return Mistake(
-        "PAT111",
-        f"{context.where}({name})",
-        f"the annotation {annotation.text!r} cannot be resolved ({annotation.reason})",
-        "an annotation that exists at run time, as it decides where the value is read from",
-        "import the type outside of `if TYPE_CHECKING:`",
-        context.location,
-    )
+    return unresolved_annotation(name, annotation, context)
 
 
 def _source(name: str, annotation: Any, context: HandlerContext) -> tuple[Source | None, str, str]:
@@ -182,48 +179,13 @@ def _model_source(annotation: Any, context: HandlerContext) -> Source | None:
     return "query" if is_model(annotation) else None
 
 
-def _positional_only(name: str, context: HandlerContext) -> Mistake:
-    return Mistake(
-        "PAT117",
-        f"{context.where}({name})",
-        "a parameter in front of a `/`, which cannot be given by its name",
-        "parameters that can be given by name, behind `self` and the request",
-        "move the `/` in front of it, or remove the `/`",
-        context.location,
-    )
-
-
-def _no_source(name: str, annotation: Any, context: HandlerContext, problem: str) -> Mistake:
-    shown = "no annotation" if annotation is Any else f"the annotation {annotation!r}"
-    return Mistake(
-        "PAT110",
-        f"{context.where}({name})",
-        f"a parameter with {shown} that nothing fills" + (f": {problem}" if problem else ""),
-        "a variable of the route, a Pydantic model, a scalar or list of scalars (query string), "
-        "a marker such as Annotated[str, Header()], or the name that a session decorator injects",
-        f"name it in the rule {context.rule!r}, annotate it, give it a default, or add the decorator that injects it",
-        context.location,
-    )
-
-
 def _unused_variables(
     plans: list[ParameterPlan], takes_all: bool, parameters: list[inspect.Parameter], context: HandlerContext
 ) -> list[Mistake]:
     taken = {plan.name for plan in plans} | {parameter.name for parameter in parameters}
     if takes_all:
         return []
-    return [
-        Mistake(
-            "PAT112",
-            context.where,
-            f"the rule {context.rule!r} has the variable {variable!r}, the handler no parameter of that name",
-            "a parameter for each variable of the rule",
-            f"add the parameter {variable!r}, or take the variable out of the rule",
-            context.location,
-        )
-        for variable in context.converters
-        if variable not in taken
-    ]
+    return [unused_variable(variable, context) for variable in context.converters if variable not in taken]
 
 
 def _unread_body(plans: list[ParameterPlan], context: HandlerContext) -> list[Mistake]:
@@ -231,8 +193,8 @@ def _unread_body(plans: list[ParameterPlan], context: HandlerContext) -> list[Mi
     if context.consumes is None:
         return []
     if not reads and context.method not in WITHOUT_BODY and context.consumes != MediaType.NO_CONTENT:
-        return [_unread(context)]
-    return [_misfit(plan, context) for plan in reads if not _can_carry(context.consumes, plan)]
+        return [unread_body(context)]
+    return [unfit_body(plan, context) for plan in reads if not _can_carry(context.consumes, plan)]
 
 
 def _can_carry(consumes: str, plan: ParameterPlan) -> bool:
@@ -246,28 +208,18 @@ def _can_carry(consumes: str, plan: ParameterPlan) -> bool:
     return plan.source == "body" and plan.annotation in (str, bytes)
 
 
-def _misfit(plan: ParameterPlan, context: HandlerContext) -> Mistake:
-    accepted = "str or bytes, which get the raw body"
-    if context.consumes in JSON_TYPES:
-        accepted = "a form, which has fields and files"
-    elif context.consumes == MediaType.NO_CONTENT:
-        accepted = "no parameter that needs a body, as the body is ignored"
-    return Mistake(
-        "PAT114",
-        f"{context.where}({plan.name})",
-        f"{plan.annotation!r} ({plan.source}) to be read from a body of the type {str(context.consumes)!r}",
-        accepted,
-        "consume JSON or a form, or change the parameter",
-        context.location,
-    )
+def _unfit_variables(plans: list[ParameterPlan], context: HandlerContext) -> list[Mistake]:
+    """Report annotations of path variables that no value of a built-in converter fits."""
+    found = [(plan, context.converters[plan.name]) for plan in plans if plan.source == "path"]
+    return [
+        unfit_variable(plan, converter.python_type, context)
+        for plan, converter in found
+        if type(converter) in _BUILT_IN and _is_unfit(plan.annotation, converter.python_type)
+    ]
 
 
-def _unread(context: HandlerContext) -> Mistake:
-    return Mistake(
-        "PAT113",
-        context.where,
-        f"@consumes({context.consumes!r}) on {context.method} without a parameter that reads the body",
-        "a parameter with a Pydantic model, or Annotated[..., Form()/File()/Body()]",
-        "add the parameter, or remove @consumes",
-        context.location,
+def _is_unfit(annotation: Any, given: type) -> bool:
+    return all(
+        is_body_like(member) or is_scalar_list(member) or (given is not str and member in (str, bytes))
+        for member in members(annotation)
     )

@@ -17,12 +17,13 @@ from patera.http import HttpMethod, HttpStatus, MediaType
 from patera.layer import Layer, Place
 
 from .annotations import Namespace
-from .binding import Binding, HandlerContext, compile_binding
+from .binding import Binding, compile_binding
 from .collect import CollectedController, CollectedEndpoint
 from .edge import CorsPolicy, merge_cors
 from .exchange import Exchange, Runtime, compile_exchange, compile_make
 from .instances import InstanceMaker
 from .layering import LayeredMethod, collect_layers, layer_mistakes, layer_plan
+from .parameter_mistakes import HandlerContext
 from .pipeline import Handler, Hook, Parts, compile_respond, finishing
 from .plan import CorsPlan, EndpointPlan
 from .returns import ReturnType, read_return
