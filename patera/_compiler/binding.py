@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.fields import FieldInfo
 
 from patera.exceptions import Mistake
-from patera.http import MediaType
+from patera.http import HttpMethod, MediaType
 from patera.parameters import Body, Cookie, File, Form, Header, Parameter, Path, Query
 
 from .annotations import (
@@ -190,6 +190,8 @@ def _unused_variables(
 
 def _unread_body(plans: list[ParameterPlan], context: HandlerContext) -> list[Mistake]:
     reads = [plan for plan in plans if plan.source in ("body", "form", "file")]
+    if context.method == HttpMethod.SOCKET:
+        return [unfit_body(plan, context) for plan in reads]
     if context.consumes is None:
         return []
     if not reads and context.method not in WITHOUT_BODY and context.consumes != MediaType.NO_CONTENT:

@@ -90,6 +90,9 @@ class EndpointCompiler:
         rule = self._rule(subject)
         if rule is None:
             return None
+        if subject.is_socket and not inspect.iscoroutinefunction(subject.endpoint.chain.innermost):
+            self.mistakes.append(_plain_socket(subject))
+            return None
         layers = collect_layers(subject.controller, subject.endpoint.chain)
         binding = self._binding(subject, rule, layers)
         shape, returned = self._shape(subject)
@@ -354,6 +357,17 @@ def _success_status(produces: str | None, status: int | None, returned: ReturnTy
         return status
     is_empty = produces == MediaType.NO_CONTENT or returned.is_nothing
     return int(HttpStatus.NO_CONTENT if is_empty else HttpStatus.OK)
+
+
+def _plain_socket(subject: _Subject) -> Mistake:
+    return Mistake(
+        "PAT105",
+        subject.where,
+        "@socket on a method that is no coroutine",
+        "an `async def` method without `yield`, which awaits what it receives and sends",
+        "make the method `async def`",
+        subject.endpoint.location,
+    )
 
 
 def _unusable_type(subject: _Subject, error: Exception) -> Mistake:

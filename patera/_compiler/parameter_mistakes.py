@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from patera.exceptions import Mistake
-from patera.http import MediaType
+from patera.http import HttpMethod, MediaType
 
 from .annotations import Unresolved
 from .plan import ParameterPlan
@@ -81,6 +81,8 @@ def unread_body(context: HandlerContext) -> Mistake:
 
 def unfit_body(plan: ParameterPlan, context: HandlerContext) -> Mistake:
     """Return the mistake of a parameter that a body of the consumed type cannot fill."""
+    if context.method == HttpMethod.SOCKET:
+        return _body_of_socket(plan, context)
     accepted = "str or bytes, which get the raw body"
     if context.consumes in JSON_TYPES:
         accepted = "a form, which has fields and files"
@@ -92,6 +94,17 @@ def unfit_body(plan: ParameterPlan, context: HandlerContext) -> Mistake:
         f"{plan.annotation!r} ({plan.source}) to be read from a body of the type {str(context.consumes)!r}",
         accepted,
         "consume JSON or a form, or change the parameter",
+        context.location,
+    )
+
+
+def _body_of_socket(plan: ParameterPlan, context: HandlerContext) -> Mistake:
+    return Mistake(
+        "PAT114",
+        f"{context.where}({plan.name})",
+        f"{plan.annotation!r} ({plan.source}) to be read by a websocket, which has no body",
+        "values of the path, the query string, headers and cookies",
+        "take another source, or receive it as a message: await req.receive_json()",
         context.location,
     )
 

@@ -61,8 +61,7 @@ def compile_socket(
         await request.close()
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
-        if "patera.request_id" not in scope:
-            assign_request_id(scope)
+        assign_request_id(scope)
         request = request_class(scope, receive, send)
         request._body_limit = limit
         token = current_request.set(request)
