@@ -351,6 +351,9 @@ class BodyRequest(StarletteRequest[Any]):
         Raises:
             MalformedRequest: The form is broken.
         """
+        if self._form is not None:
+            # A parameter or the CSRF check has read it; what it read is not kept.
+            return
         media_type = media_type_of(self)[0]
         if media_type != MediaType.MULTIPART_FORM_DATA:
             await self.body()

@@ -14,7 +14,7 @@ _KEEP_UNKNOWN = ConfigDict(extra="allow", arbitrary_types_allowed=True)
 
 @with_config(_KEEP_UNKNOWN)
 class SqlDatabaseConfig(TypedDict, total=False):
-    """`SQL_DATABASE`: one SQL database and its migrations.
+    """`SQL_DATABASE`: one SQL database and its migrations; all times are seconds.
 
     Example:
         SQL_DATABASE: SqlDatabaseConfig = {"DATABASE_URI": "sqlite+aiosqlite:///./test.db"}
@@ -28,6 +28,18 @@ class SqlDatabaseConfig(TypedDict, total=False):
     ALEMBIC_DATABASE_URI_SYNC: str
     NICE_NAME: str
     REQUIRED: bool
+    POOL_SIZE: int
+    MAX_OVERFLOW: int
+    POOL_TIMEOUT: float
+    POOL_RECYCLE: int
+    POOL_PRE_PING: bool
+    CONNECT_TIMEOUT: float
+    BUSY_TIMEOUT: float
+    STATEMENT_TIMEOUT: float
+    SQLITE_PRAGMAS: dict[str, str | int]
+    ENGINE_OPTIONS: dict[str, Any]
+    SYNC_ENGINE_OPTIONS: dict[str, Any]
+    SESSION_OPTIONS: dict[str, Any]
 
 
 @with_config(_KEEP_UNKNOWN)
@@ -47,12 +59,26 @@ class NoSqlDatabaseConfig(TypedDict, total=False):
 
 @with_config(_KEEP_UNKNOWN)
 class AuthConfig(TypedDict, total=False):
-    """`AUTHENTICATION`: the messages of 401 and 403 answers."""
+    """`AUTHENTICATION`: messages, the login page, lifetimes in seconds, and how tokens are signed."""
 
     AUTHENTICATION_ERROR_MESSAGE: str
     AUTHENTICATION_ERROR_MSG: str
     UNAUTHORIZED_ERROR_MESSAGE: str
+    UNAUTHORIZED_ERROR_MSG: str
     AUTHORIZATION_ERROR_MSG: str
+    PERMISSION_ERROR_MESSAGE: str
+    LOGIN_URL: str | None
+    REALM: str | None
+    SIGNED_COOKIE_LIFETIME: int | None
+    REMEMBER_COOKIE_NAME: str
+    REMEMBER_LIFETIME: int
+    JWT_SECRET_KEY: str | list[str] | None
+    JWT_ALGORITHM: str
+    JWT_ISSUER: str | None
+    JWT_AUDIENCE: str | None
+    JWT_LEEWAY: int
+    JWT_ACCESS_LIFETIME: int
+    JWT_REFRESH_LIFETIME: int
 
 
 @with_config(_KEEP_UNKNOWN)

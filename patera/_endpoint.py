@@ -41,6 +41,15 @@ class CorsRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class SecurityRecord:
+    """`@security_headers`: changes by header name; with `is_whole` they start from all headers, or from none."""
+
+    values: tuple[tuple[str, str | None], ...] = ()
+    is_whole: bool = False
+    is_on: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class HookRecord:
     """`@before_request` or `@after_request`; a lower order runs first, then the alphabet decides."""
 
@@ -58,6 +67,7 @@ class EndpointRecord:
     produces_status: int | None = None
     descriptors: tuple[Descriptor, ...] = ()
     cors: CorsRecord | None = None
+    security: SecurityRecord | None = None
     development: bool = False
     hook: HookRecord | None = None
     max_content_length: int | None = None
@@ -73,6 +83,7 @@ class ControllerRecord:
     in_schema: bool = True
     tags: tuple[str, ...] | None = None
     cors: CorsRecord | None = None
+    security: SecurityRecord | None = None
     development: bool = False
 
 

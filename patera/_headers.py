@@ -75,12 +75,12 @@ def encode_header(key: str, value: str) -> RawHeader:
 def merge_headers(send: Send, extra: list[RawHeader]) -> Send:
     """Return a `send` that puts `extra` in place of equal-named headers of the response's start.
 
-    Cookies are added, never replaced.
+    Cookies and what the response varies by are added, never replaced.
     """
 
     async def merging(message: Message) -> None:
         if message["type"] == "http.response.start":
-            replaced = {name for name, _ in extra if name != b"set-cookie"}
+            replaced = {name for name, _ in extra if name not in (b"set-cookie", b"vary")}
             own = [header for header in message.get("headers", ()) if header[0].lower() not in replaced]
             message = {**message, "headers": [*own, *extra]}
         await send(message)

@@ -63,15 +63,16 @@ def load_parts(config: BaseConfig, *, application_module: str, cli_mode: bool) -
     for item, value in zip(wanted, loaded.values, strict=True):
         if value is not None:
             found.setdefault(item.key, []).append(value)
+    middleware = found.get("MIDDLEWARE", [])
     parts = Parts(
         models=found.get("MODELS", []),
-        extensions=_extensions(found.get("EXTENSIONS", []), loaded),
+        extensions=_extensions([*found.get("EXTENSIONS", []), *filter(_is_extension, middleware)], loaded),
         loggers=found.get("LOGGERS", []),
         controllers=found.get("CONTROLLERS", []),
         cli_controllers=found.get("CLI_CONTROLLERS", []),
         exception_handlers=found.get("EXCEPTION_HANDLERS", []),
     )
-    _split_middleware(parts, found.get("MIDDLEWARE", []), loaded)
+    _split_middleware(parts, [cls for cls in middleware if not _is_extension(cls)], loaded)
     parts.request_class = _exchange_class(config, "REQUEST_CLASS", Request, found, loaded)
     parts.response_class = _exchange_class(config, "RESPONSE_CLASS", Response, found, loaded)
     return parts, loaded
@@ -104,6 +105,11 @@ def _extensions(values: list[Any], loaded: Loaded) -> list[BaseExtension]:
         else:
             extensions.append(extension)
     return extensions
+
+
+def _is_extension(cls: type) -> bool:
+    """Tell whether a class of `MIDDLEWARE` is an extension: its decorators do what a middleware would do."""
+    return issubclass(cls, BaseExtension) and not issubclass(cls, MiddlewareBase)
 
 
 def _taken_name(extension: BaseExtension) -> Mistake:

@@ -15,6 +15,7 @@ from loguru import logger
 
 from ._context import find_application
 from ._log_records import APPLICATION_KEY, application_key, escape_control
+from ._log_secrets import mask_query
 
 if TYPE_CHECKING:
     from .application import Patera
@@ -102,7 +103,7 @@ class _ForwardingHandler(logging.Handler):
             self.handleError(record)
             return
         if record.name == _ACCESS_LOGGER:
-            message = escape_control(message)
+            message = escape_control(mask_query(message))
         bound = {"logger_name": record.name}
         if (application := self._owners.owner()) is not None:
             bound[APPLICATION_KEY] = application_key(application)

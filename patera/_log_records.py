@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from loguru import logger
 
 from ._context import find_application
+from ._log_secrets import mask_record
 from .concurrency import current_request_id
 
 if TYPE_CHECKING:
@@ -115,13 +116,16 @@ class InMemoryLogBuffer:
         return _last(self.get_severe(), n)
 
 
-def compile_filter(app: Patera, sink_name: str, user_filter: FilterType) -> Callable[[Record], bool]:
+def compile_filter(
+    app: Patera, sink_name: str, user_filter: FilterType, *, masks: bool = True
+) -> Callable[[Record], bool]:
     """Make the filter of a sink: other applications' records out, `extra` filled in, then the user's filter.
 
     Args:
         app: The application of the sink.
         sink_name: What `{extra[logger_name]}` shows for records without a name.
         user_filter: What `LoggerBase.get_filter` returned.
+        masks: Whether secrets in messages and exceptions are masked.
     """
     key = application_key(app)
     chosen = _compile_user_filter(user_filter)
@@ -130,6 +134,8 @@ def compile_filter(app: Patera, sink_name: str, user_filter: FilterType) -> Call
         if not _belongs_to(record, app, key):
             return False
         _fill_in(record["extra"], sink_name)
+        if masks:
+            mask_record(record)
         return chosen(record)
 
     return accepts

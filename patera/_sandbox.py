@@ -29,7 +29,7 @@ PUBLIC_APPLICATION = frozenset(("app", "app_name", "debug", "state", "url_for", 
 
 #: What it may not see of the request: the ASGI scope (also as the mapping that a request is) and the answer.
 PRIVATE_REQUEST = frozenset(
-    ("defer", "get", "items", "keys", "receive", "res", "response", "route_handler", "scope", "send", "values")
+    "before_send defer get items keys receive res response route_handler scope send values".split()
 )
 
 #: Deprecated methods of Pydantic models that read files or unpickle.

@@ -22,6 +22,7 @@ from jinja2 import (
 )
 from pydantic_core import to_jsonable_python
 
+from ._browser_context import browser_context
 from ._sandbox import Sandbox
 from ._static import resolve_folder
 from .exceptions import SetupFinishedError, closest
@@ -206,6 +207,7 @@ class Templating:
             "request": request,
             "attribute": _attribute_lookup(environment),
             "len": len,
+            **browser_context(request),
         }
 
     def _call(self, processor: ContextMethod, request: Request | None) -> Any:

@@ -31,6 +31,7 @@ from .logging import InMemoryLogBuffer, LoggerBase, bind_logger, config_name, lo
 from .middleware import MiddlewareBase
 from .request import Request
 from .response import Response
+from .secret_key import secret_key_mistakes
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -193,7 +194,7 @@ class Patera(Starlette):
 
     def _init_extensions(self, parts: Parts) -> list[Mistake]:
         mistakes: list[Mistake] = []
-        for extension in parts.extensions:
+        for extension in [*parts.extensions, *self._implied_extensions()]:
             self.extensions[extension.configs_key] = extension
             self.hooks.current = extension
             try:
@@ -203,6 +204,11 @@ class Patera(Starlette):
             finally:
                 self.hooks.current = None
         return mistakes
+
+    def _implied_extensions(self) -> list[BaseExtension]:
+        """Return the extensions that a key of the framework asks for, so that nobody lists them."""
+        keeps_sessions = self.configs["SESSION_BACKEND"] is not None or self.configs["SESSION_COMPAT"] is not None
+        return [late("patera.sessions").sessions] if keeps_sessions else []
 
     def _load_loggers(self, parts: Parts) -> list[Mistake]:
         try:
@@ -223,7 +229,7 @@ class Patera(Starlette):
 
     def _claimed_keys(self, parts: Parts) -> set[str]:
         claimed = {config_name(cls) for cls in parts.loggers}
-        for extension in parts.extensions:
+        for extension in [*parts.extensions, *self._implied_extensions()]:
             claimed |= extension.claimed_keys(self.configs)
         return claimed
 
@@ -238,6 +244,7 @@ class Patera(Starlette):
         for name, reason in late("patera.config").unknown_variables(self.config, claimed):
             self.logger.warning("The environment variable {} is ignored: {}", name, reason)
         self._warn_of_debug()
+        self._warn_of_secret_key()
         self._warn_of_wildcard()
         for warning in self._compiled.warnings if self._compiled is not None else ():
             self.logger.warning("{}", warning)
@@ -246,6 +253,11 @@ class Patera(Starlette):
         is_open = self.configs["HOST"] not in ("localhost", "127.0.0.1", "::1")
         if self.debug and is_open and not self.config.is_set("DEBUG"):
             self.logger.warning("DEBUG is on because nothing sets it, and HOST is {}; set it", self.configs["HOST"])
+
+    def _warn_of_secret_key(self) -> None:
+        if self.configs["SECRET_KEY"]:
+            for mistake in secret_key_mistakes(self.configs, self.app_name):
+                self.logger.warning("{}: sessions and whatever else is signed will fail", mistake.found)
 
     def _warn_of_wildcard(self) -> None:
         both = self.config.is_set("CORS_ALLOW_ORIGINS") and self.config.is_set("CORS_ALLOW_CREDENTIALS")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
+    AfterValidator,
+    BeforeValidator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -62,6 +65,19 @@ _SECRET_KEY = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|API_KEY|PRIVATE_KEY", re
 _SECRET_IN_TEXT = re.compile(r"(?<=://)([^:/@\s]*):\S*@|((?:password|secret|token|api_key)=)[^&\s]+", re.IGNORECASE)
 
 
+def _positive(value: int | timedelta) -> int | timedelta:
+    if (value.total_seconds() if isinstance(value, timedelta) else value) <= 0:
+        raise PydanticCustomError("lifetime", "Input should be greater than 0")
+    return value
+
+
+_Lifetime = Annotated[int | timedelta, AfterValidator(_positive)]
+#: Flask's configuration has it with a capital.
+_SameSite = Annotated[
+    Literal["lax", "strict", "none"], BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
+]
+
+
 class BaseConfig(BaseSettings, metaclass=ConfigType):
     """Base of an application's config class.
 
@@ -104,6 +120,7 @@ class BaseConfig(BaseSettings, metaclass=ConfigType):
     BASE_PATH: str
     DEBUG: bool = True
     SECRET_KEY: str | None = None
+    SECRET_KEY_FALLBACKS: list[str] = []
     REQUEST_CLASS: type[Any] | str | None = None
     RESPONSE_CLASS: type[Any] | str | None = None
 
@@ -150,17 +167,34 @@ class BaseConfig(BaseSettings, metaclass=ConfigType):
     IN_MEMORY_LOG_BUFFER_SIZE: NonNegativeInt = 1000
     REQUEST_LOG: bool = False
 
-    # Limits: bytes of a body (None for no limit), and seconds.
+    # Limits: bytes of a body and of all headers (None for no limit), and seconds.
     MAX_CONTENT_LENGTH: PositiveInt | None = 10 * 1024 * 1024
+    MAX_HEADER_SIZE: PositiveInt | None = 64 * 1024
     REQUEST_TIMEOUT: PositiveFloat | None = None
     BACKGROUND_TASKS_SHUTDOWN_TIMEOUT: NonNegativeFloat = 30
 
     # Protection. SECURITY_HEADERS: False for none, a dict changes single ones (None leaves one out).
     ALLOWED_HOSTS: list[str] | None = None
     TRUSTED_PROXIES: list[str] | None = None
+    FORCE_HTTPS: bool = False
     SECURITY_HEADERS: bool | dict[str, str | None] = True
+
+    # Sessions and CSRF; lifetimes are seconds or a `timedelta`.
     SESSION_BACKEND: type[Any] | str | None = None
-    SESSION_COMPAT: bool = False
+    SESSION_KEY_PREFIX: str = "session:"
+    SESSION_COMPAT: Literal["flask"] | None = None
+    SESSION_COOKIE_NAME: str = "session"
+    SESSION_COOKIE_DOMAIN: str | None = None
+    SESSION_COOKIE_PATH: str = "/"
+    SESSION_COOKIE_HTTPONLY: bool = True
+    SESSION_COOKIE_SECURE: bool | None = None
+    SESSION_COOKIE_SAMESITE: _SameSite | None = "lax"
+    SESSION_COOKIE_PARTITIONED: bool = False
+    PERMANENT_SESSION_LIFETIME: _Lifetime = 31 * 24 * 3600
+    SESSION_IDLE_LIFETIME: _Lifetime | None = None
+    SESSION_REFRESH_EACH_REQUEST: bool = True
+    CSRF_ENABLED: bool = True
+    CSRF_TRUSTED_ORIGINS: list[str] = []
 
     # Answers of the framework, and its numbers.
     ERROR_FORMAT: Literal["patera", "problem"] = "patera"

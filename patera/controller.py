@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
-from ._endpoint import CorsRecord, HookRecord, VerbRecord, endpoint_record, update_controller, update_endpoint
+from ._endpoint import (
+    CorsRecord,
+    HookRecord,
+    SecurityRecord,
+    VerbRecord,
+    endpoint_record,
+    update_controller,
+    update_endpoint,
+)
 from .http import HttpMethod, HttpStatus, MediaType
 from .parameters import Body, Cookie, File, Form, Header, Path, Query
 
@@ -48,6 +56,7 @@ __all__ = [
     "post",
     "produces",
     "put",
+    "security_headers",
     "socket",
 ]
 
@@ -346,6 +355,26 @@ def cors(
         max_age=max_age,
     )
     return lambda target: _record_both(target, cors=policy)
+
+
+def security_headers(values: bool | Mapping[str, str | None]) -> Callable[[T], T]:
+    """Change the security headers of an endpoint or a controller; what the handler sets itself always wins.
+
+    Example:
+        @get("/widget")
+        @security_headers({"X-Frame-Options": None, "Content-Security-Policy": "frame-ancestors *"})
+        async def widget(self, req: Request) -> Response: ...
+
+    Args:
+        values: Header values by name, None to leave one out; False for no such header at all, True for the
+            application's (below a class that has other ones).
+    """
+    _require("security_headers", values, bool | Mapping, "(False)")
+    if isinstance(values, bool):
+        record = SecurityRecord(is_whole=True, is_on=values)
+    else:
+        record = SecurityRecord(tuple(values.items()))
+    return lambda target: _record_both(target, security=record)
 
 
 def _record_both(target: T, **changes: Any) -> T:

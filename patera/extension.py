@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -13,12 +13,14 @@ from ._config_mistakes import annotation_text
 from ._config_values import names_of
 from ._context import find_application, running_applications, use_application
 from ._imports import late, to_upper_snake
-from .exceptions import ConfigurationError, Mistake, closest, public_message
+from .exceptions import BaseHttpException, ConfigurationError, Mistake, closest, public_message
 
 if TYPE_CHECKING:
     from .application import Patera
+    from .layer import Layer
+    from .request import Request
 
-__all__ = ["BaseExtension"]
+__all__ = ["BaseExtension", "find_application"]
 
 
 class BaseExtension(ABC):
@@ -69,6 +71,39 @@ class BaseExtension(ABC):
 
     async def shutdown(self, app: Patera) -> None:  # noqa: B027
         """Disconnect; runs at the application's shutdown, in the reverse order."""
+
+    def mistakes(self, app: Patera) -> Sequence[Mistake]:
+        """Return what is wrong with the application as a whole; asked once, when it is built.
+
+        Controllers, models and all other extensions are known then, which `init_app()` may not see yet.
+
+        Args:
+            app: The application that lists the extension.
+        """
+        return ()
+
+    def layers_for(self, app: Patera, declared: Sequence[Layer]) -> Sequence[Layer]:
+        """Return layers for an endpoint beside those that its decorators declare; asked for each one at build.
+
+        Static files and the pages of the framework are not asked about.
+
+        Args:
+            app: The application that lists the extension.
+            declared: The layers of the endpoint.
+        """
+        return ()
+
+    def translate_error(self, error: Exception, request: Request) -> BaseHttpException | None:
+        """Return the HTTP answer to an exception that no handler answers, or None to leave it.
+
+        Asked in the order of `EXTENSIONS`, for exceptions that are no HTTP answers by themselves; on a
+        websocket the status becomes the close code.
+
+        Args:
+            error: What was raised.
+            request: The request being answered.
+        """
+        return None
 
     def attach(self, app: Patera) -> None:
         """Read the values, call `init_app()` and store its state on the application, which calls this.

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from .exceptions import Mistake
     from .request import Request
 
-__all__ = ["Call", "Layer", "Next", "NextSync", "Place"]
+__all__ = ["INJECTED", "Call", "Layer", "Next", "NextSync", "Place"]
 
 T = TypeVar("T")
 Next = Callable[["Call"], Awaitable[Any]]
 NextSync = Callable[["Call"], Any]
+
+#: Default of a parameter that a layer fills, so that a type checker lets callers leave it out:
+#: `async def add(self, name: str, session: AsyncSession = INJECTED)`.
+INJECTED: Any = None
 
 
 class Place(IntEnum):
@@ -142,9 +146,17 @@ class Layer:
         """Return layers that must run whenever this one does, such as the login of a role check."""
         return ()
 
+    def security_for(self, app: Patera) -> Mapping[str, Mapping[str, Any]] | None:
+        """Return `security`; override it where the schemes are known with the application only."""
+        return self.security
+
     def mistakes(self, app: Patera, where: str, location: str) -> Sequence[Mistake]:
         """Return what is wrong with using the layer at `where`, such as an extension not installed."""
         return ()
+
+    def conflict(self, other: Layer) -> str:
+        """Return why the layer cannot stand on one method with another one, or nothing."""
+        return ""
 
     async def guard(self, call: Call) -> Any:
         """Let the call pass (None), raise, or return a response that ends it."""
@@ -180,11 +192,14 @@ class Layer:
 
 
 def _wrap_async(layer: Layer, function: Callable[..., Any]) -> Callable[..., Any]:
+    names = _names_by_position(function)
+
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         if _is_lifted(wrapper):
             return await function(*args, **kwargs)
         call = _call_of(wrapper, args, kwargs)
+        args = _name_injected(layer, call, names, args)
 
         async def run(call: Call) -> Any:
             return await function(*args, **call.kwargs)
@@ -199,11 +214,14 @@ def _wrap_async(layer: Layer, function: Callable[..., Any]) -> Callable[..., Any
 
 
 def _wrap_sync(layer: Layer, function: Callable[..., Any]) -> Callable[..., Any]:
+    names = _names_by_position(function)
+
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         if _is_lifted(wrapper):
             return function(*args, **kwargs)
         call = _call_of(wrapper, args, kwargs)
+        args = _name_injected(layer, call, names, args)
         token = active_call.set(call)
         try:
             return run_around_sync(layer, call, lambda call: function(*args, **call.kwargs))
@@ -211,6 +229,30 @@ def _wrap_sync(layer: Layer, function: Callable[..., Any]) -> Callable[..., Any]
             active_call.reset(token)
 
     return wrapper
+
+
+def _names_by_position(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the parameters that can be given either way, in their order; none where `*args` would shift."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return ()
+    if any(item.kind in (item.VAR_POSITIONAL, item.POSITIONAL_ONLY) for item in parameters):
+        return ()
+    return tuple(item.name for item in parameters if item.kind is item.POSITIONAL_OR_KEYWORD)
+
+
+def _name_injected(layer: Layer, call: Call, names: tuple[str, ...], args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Hand what the caller gave by position to the layer by name, from the first argument on that it injects."""
+    if call.app is None:
+        return args
+    for name in layer.injects(call.app):
+        index = names.index(name) if name in names else len(args)
+        moved = dict(zip(names[index:], args[index:], strict=False))
+        if index < len(args) <= len(names) and not moved.keys() & call.kwargs.keys():
+            call.kwargs.update(moved)
+            args = args[:index]
+    return args
 
 
 def _is_lifted(wrapper: Any) -> bool:

@@ -153,7 +153,11 @@ class LoggerBase:
         return self.get_conf_value("BACKTRACE", True)
 
     def get_diagnose(self) -> bool:
-        """Return whether tracebacks show the values of variables: secrets, so only in DEBUG unless set."""
+        """Return whether tracebacks show the values of variables: secrets, so only in DEBUG unless set.
+
+        Where they do not, secrets in messages and exceptions are masked too: passwords, tokens, cookies,
+        the credentials within URIs.
+        """
         return self.get_conf_value("DIAGNOSE", bool(self.app.debug))
 
     def get_colorize(self) -> bool:
@@ -229,7 +233,7 @@ class LoggerBase:
         options: dict[str, Any] = {
             "format": text.write_line if isinstance(text, JsonFormat) else text,
             "level": self.get_level(),
-            "filter": compile_filter(self.app, type(self).__name__, self.get_filter()),
+            "filter": compile_filter(self.app, type(self).__name__, self.get_filter(), masks=not self.get_diagnose()),
             "enqueue": self.get_enqueue(),
             "backtrace": self.get_backtrace(),
             "diagnose": self.get_diagnose(),

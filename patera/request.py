@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from starlette._utils import get_route_path
@@ -11,13 +12,18 @@ from starlette.datastructures import URL, State
 from starlette.requests import ClientDisconnect
 
 from ._body import media_type_of
+from ._context import current_request as request_being_answered
 from ._cookies import parse_cookies
+from ._imports import late
 from ._json import check_json_numbers, parse_json
 from ._sockets import SocketRequest, WebSocketDisconnect
 from ._types import Send
 from ._values import MissingValue, MultiValues, QueryParams
 from .response import Response
 from .uploads import UploadedFile
+
+if TYPE_CHECKING:
+    from .sessions import Session
 
 __all__ = [
     "ClientDisconnect",
@@ -28,9 +34,12 @@ __all__ = [
     "UploadedFile",
     "WebSocketDisconnect",
     "check_json_numbers",
+    "current_request",
     "media_type_of",
     "parse_json",
 ]
+
+BeforeSend = Callable[["Request", Any], Any]
 
 _QUALITY = re.compile(r";\s*q\s*=\s*([01](?:\.\d*)?)", re.IGNORECASE)
 
@@ -61,6 +70,9 @@ class Request(SocketRequest):
     #: Whether the hooks behind the endpoint have begun; they never run twice.
     _is_hooked: bool = False
     _response: Response[Any] | None = None
+    #: What `before_send()` noted, and whether it has run.
+    _before_send: tuple[BeforeSend, ...] = ()
+    _is_answered: bool = False
 
     @property
     def method(self) -> str:
@@ -194,6 +206,38 @@ class Request(SocketRequest):
         """The same object as `res`."""
         return self.res
 
+    def before_send(self, function: BeforeSend) -> None:
+        """Call `function(request, response)` once, on the finished response, right before it is sent.
+
+        It runs outside of middleware and exception handlers, so it sees the answers to errors too, of
+        whatever kind: `response.headers` and `response.raw_headers` may be changed, the body may not. A
+        coroutine function is awaited. What it raises is answered instead.
+
+        Args:
+            function: Called with this request and the response; noting the same one again changes nothing.
+
+        Raises:
+            RuntimeError: The response is being sent already.
+        """
+        if self._is_answered:
+            raise RuntimeError("before_send() was called when the response was being sent already")
+        if function not in self._before_send:
+            self._before_send = (*self._before_send, function)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the response is being sent, as in a stream, a background task or a deferred function."""
+        return self._is_answered
+
+    @property
+    def session(self) -> Session:  # type: ignore[override]
+        """The session of this browser, a mapping that is loaded when first used.
+
+        Example:
+            req.session["cart"] = [3, 5]
+        """
+        return late("patera.sessions").session_of(self)  # type: ignore[no-any-return]
+
     def fresh_response(self) -> Response[Any]:
         """Replace the response by a new one, without status, headers and cookies, and return it."""
         response = self._response = self._response_class()
@@ -238,6 +282,11 @@ class Request(SocketRequest):
             if pattern in qualities:
                 return qualities[pattern] > 0
         return False
+
+
+def current_request() -> Request | None:
+    """Return the request that this task or worker thread answers, or None outside of one."""
+    return request_being_answered.get()
 
 
 def _range_name(part: str) -> str:

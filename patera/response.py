@@ -204,13 +204,15 @@ class Response(StarletteResponse, Generic[T]):
             return req.res.safe_redirect(req.query_params.get("next"), default="/")
 
         Args:
-            target: A path on this site, or a URL of this host.
+            target: A path on this site, or a URL of this host; on https none with plain http.
             default: Where to go when the target leads elsewhere.
             status_code: The redirection status.
         """
         request = current_request.get()
         host = request.headers.get("host") if request is not None else None
-        return self.redirect(target if target and is_safe_redirect(target, host) else default, status_code)
+        is_secure = request is not None and request.scope.get("scheme") == "https"
+        is_safe = bool(target) and is_safe_redirect(str(target), host, is_secure=is_secure)
+        return self.redirect(str(target) if is_safe else default, status_code)
 
     def send_file(
         self,
@@ -559,12 +561,13 @@ class ForeignResponse(StarletteResponse):
         await self._run(scope, receive, merge_headers(send, self.raw_headers))
 
 
-def is_safe_redirect(target: str, host: str | None = None) -> bool:
+def is_safe_redirect(target: str, host: str | None = None, *, is_secure: bool = False) -> bool:
     """Tell whether a redirect target stays on this site: a local path, or http(s) on `host` itself.
 
     Args:
         target: The URL that came with the request.
         host: This site's host and port; without it only paths are safe.
+        is_secure: Whether this site is on https, so that plain http leads away from it.
     """
     if not target or target != target.strip() or re.search(r"[\x00-\x20\\]", target):
         return False
@@ -576,5 +579,6 @@ def is_safe_redirect(target: str, host: str | None = None) -> bool:
     if re.search(r"%(?:0[0-9a-f]|1[0-9a-f]|5c)", parts.path, re.IGNORECASE):
         return False
     if parts.scheme or parts.netloc:
-        return parts.scheme in ("http", "https") and host is not None and parts.netloc == host
+        schemes = ("https",) if is_secure else ("http", "https")
+        return parts.scheme in schemes and host is not None and parts.netloc == host
     return target.startswith("/") and not target.startswith("//")

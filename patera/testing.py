@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -37,6 +38,8 @@ WEBSOCKET_HEADERS = {
     "sec-websocket-version": "13",
     "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
 }
+
+_CSRF_TOKEN = re.compile(r"""<(?:input|meta)\b[^>]*\bname=["']csrf[_-]token["'] (?:value|content)=["']([\w-]+)["']""")
 
 _MISSING = object()
 
@@ -174,6 +177,32 @@ class PateraTestClient:
     async def options(self, path: str, **options: Any) -> httpx.Response:
         """Send an OPTIONS request; see `request`."""
         return await self.request("OPTIONS", path, **options)
+
+    async def csrf_token(self, path: str) -> str:
+        """Get a page and return the CSRF token of its form, or of its `<meta name="csrf-token">`.
+
+        It belongs to the session of the client's cookies; after a login or logout another one is needed.
+
+        Example:
+            token = await client.csrf_token("/login")
+            await client.post("/login", data={"csrf_token": token, "name": "ada", "password": "secret"})
+            token = await client.csrf_token("/profile")
+            await client.post("/profile", json={"name": "Ada"}, headers={"X-CSRF-Token": token})
+
+        Args:
+            path: Path of a page that shows `csrf_input()` or `csrf_token()`.
+
+        Raises:
+            LookupError: The page has none.
+        """
+        response = await self.get(path)
+        found = _CSRF_TOKEN.search(response.text)
+        if found is None:
+            raise LookupError(
+                f"GET {path} answered {response.status_code} without a CSRF token; put {{{{ csrf_input() }}}} into its "
+                'form, or <meta name="csrf-token" content="{{ csrf_token() }}"> into its head'
+            )
+        return found[1]
 
     def websocket(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -357,3 +357,29 @@ class TestState:
 
         with pytest.raises(TypeError, match="init_app"):
             Nothing()  # type: ignore[abstract]
+
+
+class TestMistakesOfTheApplication:
+    def test_mistakes_of_all_extensions_stop_the_build_together(self, make_app: Callable[..., Patera]) -> None:
+        class Checking(SqlDatabase):
+            def mistakes(self, app: Patera) -> Sequence[Mistake]:
+                names = ", ".join(app.extensions)
+                return [Mistake("X1", self.configs_key, f"beside {names}", "nothing", "remove it")]
+
+        extensions = [Checking(configs_name="A"), Checking(configs_name="B"), SqlDatabase(configs_name="C")]
+        app = make_app(EXTENSIONS=extensions)
+        with pytest.raises(ConfigurationError) as caught:
+            app.build()
+        assert [(each.where, each.found) for each in caught.value.mistakes] == [
+            ("A", "beside A, B, C"),
+            ("B", "beside A, B, C"),
+        ]
+
+    def test_mistake_that_two_extensions_report_is_named_once(self, make_app: Callable[..., Patera]) -> None:
+        class Checking(SqlDatabase):
+            def mistakes(self, app: Patera) -> Sequence[Mistake]:
+                return [Mistake("X1", "both", "a", "b", "c")]
+
+        app = make_app(EXTENSIONS=[Checking(configs_name="A"), Checking(configs_name="B")])
+        with pytest.raises(ConfigurationError, match="1 mistake"):
+            app.build()

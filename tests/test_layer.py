@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import anyio.to_thread
@@ -170,6 +170,60 @@ async def test_argument_of_the_caller_reaches_layer_and_method() -> None:
 
     assert await work(1, second=2) == 3
     assert seen == [{"second": 2}]
+
+
+class Given(Recording):
+    """Injects `tool`, where the caller has given none."""
+
+    def injects(self, app: Patera) -> Sequence[str]:
+        return ("tool",)
+
+    async def around(self, call: Call, next: Next) -> Any:
+        if call.kwargs.get("tool") is None:
+            call.kwargs["tool"] = "own"
+        return await next(call)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "expected"),
+    [
+        (("a",), {}, ("a", "own", 0)),
+        (("a", "given"), {}, ("a", "given", 0)),
+        (("a", None, 3), {}, ("a", "own", 3)),
+        (("a", "given"), {"last": 3}, ("a", "given", 3)),
+        ((), {"first": "a", "tool": None}, ("a", "own", 0)),
+    ],
+)
+async def test_argument_of_the_caller_by_position_is_known_to_the_layer_that_injects_it(
+    make_app: MakeApp, arguments: tuple[Any, ...], options: dict[str, Any], expected: tuple[Any, ...]
+) -> None:
+    @Given([], "tool")
+    async def work(first: str, tool: str, last: int = 0) -> tuple[str, str, int]:
+        return first, tool, last
+
+    loosely: Any = work
+    with use_application(make_app()):
+        assert await loosely(*arguments, **options) == expected
+
+
+async def test_argument_given_twice_to_a_layered_method_is_refused_as_by_any_other(make_app: MakeApp) -> None:
+    @Given([], "tool")
+    async def work(first: str, tool: str) -> None:
+        """Never reached."""
+
+    loosely: Any = work
+    with use_application(make_app()), pytest.raises(TypeError, match="multiple values for argument 'tool'"):
+        await loosely("a", "given", tool="again")
+
+
+async def test_method_with_any_number_of_arguments_keeps_their_positions(make_app: MakeApp) -> None:
+    @Given([], "tool")
+    async def work(*first: str, tool: str) -> tuple[tuple[str, ...], str]:
+        return first, tool
+
+    loosely: Any = work
+    with use_application(make_app()):
+        assert await loosely("a", "b") == (("a", "b"), "own")
 
 
 async def test_settle_outside_of_requests_returns_the_result_unchanged() -> None:

@@ -478,7 +478,7 @@ async def test_mount_streams_through_middleware(make_app: MakeApp) -> None:
     application.mount("/inner", inner)
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
-        "path": "/inner/x", "raw_path": b"/inner/x", "query_string": b"", "root_path": "", "headers": [],
+        "path": "/inner/x", "raw_path": b"/inner/x", "query_string": b"", "root_path": "", "headers": [(b"host", b"x")],
     }  # fmt: skip
     await application(scope, receive, send)
     assert events == ["made 0", "sent 0", "made 1", "sent 1"]

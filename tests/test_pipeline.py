@@ -1051,6 +1051,21 @@ def passes_sync(self: Any, call: Call) -> None: ...
 async def around(self: Any, call: Call, next: Next) -> Any: ...
 
 
+def test_layers_that_refuse_one_another_are_a_mistake_on_one_method(make_app: MakeApp) -> None:
+    class Lonely(Session):
+        def conflict(self, other: Layer) -> str:
+            return f"{self.name} and {other.name}"
+
+    @Session([], "second")
+    class Users(Controller):
+        @get("/")
+        @Lonely([], "first")
+        async def show(self, req: Request, first: Any, second: Any) -> None: ...
+
+    (mistake,) = mistakes_of(make_app(Users))
+    assert (mistake.code, mistake.found) == ("PAT313", "first and second")
+
+
 @pytest.mark.parametrize(
     ("place", "methods", "found"),
     [

@@ -18,9 +18,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 import patera.testing
 from patera import BaseExtension, Patera, on_startup
+from patera import Request as PateraRequest
+from patera import Response as PateraResponse
 from patera._context import running_applications
 from patera.cli import CLIController, command
-from patera.controller import Controller, get, socket
+from patera.controller import Controller, get, post, socket
+from patera.csrf import csrf_protect
 from patera.exceptions import MissingConfiguration
 from patera.testing import PateraTestClient, PyJoltTestClient, WebSocketClosed, WebSocketRejected
 
@@ -124,6 +127,34 @@ async def test_request_cookies_are_kept_between_calls() -> None:
     async with PateraTestClient(make_http_app(count)) as client:
         await client.get("/")
         assert (await client.get("/")).text == "2"
+
+
+async def test_csrf_token_of_a_page_is_taken_with_its_form(make_app: MakeApp) -> None:
+    class Orders(Controller):
+        @get("/<place>")
+        async def form(self, req: PateraRequest, place: str) -> PateraResponse[Any]:
+            head = '<meta name="csrf-token" content="{{ csrf_token() }}">'
+            return req.res.html_from_string("<form>{{ csrf_input() }}</form>" if place == "body" else head)
+
+        @post("/")
+        @csrf_protect
+        async def order(self, req: PateraRequest) -> PateraResponse[Any]:
+            return req.res.text("ordered")
+
+    async with PateraTestClient(make_app(Orders)) as client:
+        assert (await client.post("/", data={"n": 1})).status_code == 403
+        token = await client.csrf_token("/body")
+        assert (await client.post("/", data={"n": 1, "csrf_token": token})).text == "ordered"
+        token = await client.csrf_token("/head")
+        assert (await client.post("/", json=1, headers={"X-CSRF-Token": token})).text == "ordered"
+
+
+async def test_csrf_token_of_a_page_without_one_is_an_error_that_names_it() -> None:
+    async with PateraTestClient(make_http_app(echo_request)) as client:
+        with pytest.raises(
+            LookupError, match=r"GET /orders answered 200 without a CSRF token.*\{\{ csrf_input\(\) \}\}"
+        ):
+            await client.csrf_token("/orders")
 
 
 @pytest.mark.parametrize(("follows", "status"), [(False, 307), (True, 200)])

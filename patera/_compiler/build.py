@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import BaseRoute
 
 from patera._context import use_application
+from patera._imports import late
 from patera._json import dump_json
 from patera._types import ASGIApp, Scope
 from patera.exceptions import ConfigurationError, Mistake
@@ -19,14 +20,18 @@ from .annotations import Namespace
 from .collect import collect_controller
 from .edge import CorsPolicy
 from .endpoints import CompiledEndpoint, EndpointCompiler
+from .entry import gate_of
 from .errors import ErrorTable, collect_handlers
 from .exchange import Runtime
+from .hosts import host_mistakes
 from .instances import InstanceMaker
 from .pipeline import Respond
 from .plan import ApplicationPlan, CorsPlan
+from .proxies import proxy_mistakes
 from .returns import ReturnType, read_return
 from .routing import UrlBuilder, sort_routes
 from .rules import ParsedRule
+from .security_headers import compile_security_headers, default_values, header_mistakes
 from .shaping import Shape, compile_shape
 from .stack import Dispatcher, compile_stack
 
@@ -68,11 +73,12 @@ def build(app: Patera) -> Compiled:
     with use_application(app):
         maker = InstanceMaker()
         warnings: list[str] = []
+        _refuse_edge(app)
         cors, default_cors = cors_of(app.configs)
         runtime = _runtime(app, maker, warnings)
         compiler = EndpointCompiler(app, runtime, cors, default_cors, maker)
         endpoints = _endpoints(app, compiler)
-        mistakes = [*maker.mistakes, *compiler.mistakes, *_duplicates(endpoints)]
+        mistakes = [*maker.mistakes, *compiler.mistakes, *_duplicates(endpoints), *_extension_mistakes(app)]
         if mistakes:
             # A method with two verbs would report each of its mistakes twice.
             raise ConfigurationError(*dict.fromkeys(mistakes)) from maker.cause
@@ -90,16 +96,33 @@ def _assemble(
     routes = sort_routes([*(endpoint.route for endpoint in endpoints), *app.foreign_routes])
     policies = {id(endpoint.route): endpoint.policy for endpoint in endpoints}
     policy = CorsPolicy(cors) if cors is not None else None
-    dispatcher = Dispatcher(app, runtime, routes, policy, policies)
+    security = compile_security_headers(runtime.security)
+    dispatcher = Dispatcher(app, runtime, routes, policy, security, policies)
     urls = UrlBuilder([endpoint.route for endpoint in endpoints], app.aliases)
     return Compiled(
         routes,
         _plan(app, runtime, endpoints),
         urls,
         dispatcher,
-        compile_stack(app, runtime, dispatcher, policy),
+        compile_stack(app, runtime, dispatcher, policy, security),
         warnings,
     )
+
+
+def _refuse_edge(app: Patera) -> None:
+    """Refuse hosts, proxies and headers of the config that nothing can be made of.
+
+    Raises:
+        ConfigurationError: With all of them.
+    """
+    configs, where = app.configs, f"{type(app.config).__module__}.{type(app.config).__qualname__}"
+    mistakes = [
+        *host_mistakes(configs.get("ALLOWED_HOSTS"), f"{where}.ALLOWED_HOSTS"),
+        *proxy_mistakes(configs.get("TRUSTED_PROXIES"), f"{where}.TRUSTED_PROXIES"),
+        *header_mistakes(default_values(configs), f"{where}.SECURITY_HEADERS"),
+    ]
+    if mistakes:
+        raise ConfigurationError(*mistakes)
 
 
 def _runtime(app: Patera, maker: InstanceMaker, warnings: list[str]) -> Runtime:
@@ -115,8 +138,11 @@ def _runtime(app: Patera, maker: InstanceMaker, warnings: list[str]) -> Runtime:
         errors=ErrorTable(app, entries, is_problem=app.configs.get("ERROR_FORMAT") == "problem"),
         shape=shape,
         chain=_compile_chain(app, maker),
+        gate=gate_of(app.configs),
+        security=default_values(app.configs),
         own_edge=not app.user_middleware,
         log_request=_request_log(app) if app.configs.get("REQUEST_LOG") else None,
+        load_session=late("patera.sessions").load_session if app.configs.get("SESSION_BACKEND") else None,
     )
 
 
@@ -174,6 +200,10 @@ def _endpoints(app: Patera, compiler: EndpointCompiler) -> list[CompiledEndpoint
         compiler.mistakes.extend(mistakes)
         found.extend(compiler.compile(controller, prefix, is_builtin=is_builtin))
     return found
+
+
+def _extension_mistakes(app: Patera) -> list[Mistake]:
+    return [mistake for extension in app.extensions.values() for mistake in extension.mistakes(app)]
 
 
 def _duplicates(endpoints: list[CompiledEndpoint]) -> list[Mistake]:

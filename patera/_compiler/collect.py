@@ -135,7 +135,12 @@ def _controller_record(cls: type) -> ControllerRecord:
         parent = controller_record(base)
         if merged.path is None and parent.path is not None:
             merged = replace(merged, path=parent.path, in_schema=parent.in_schema, tags=merged.tags or parent.tags)
-        merged = replace(merged, cors=merged.cors or parent.cors, development=merged.development or parent.development)
+        merged = replace(
+            merged,
+            cors=merged.cors or parent.cors,
+            security=merged.security or parent.security,
+            development=merged.development or parent.development,
+        )
     return merged
 
 

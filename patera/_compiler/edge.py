@@ -1,11 +1,8 @@
-"""The edge: request id and CORS headers on every answer, and who may ask from another origin."""
+"""The edge: request id, security and CORS headers on every answer, and who may ask from another origin."""
 
 from __future__ import annotations
 
-import itertools
-import os
 import re
-import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,49 +11,12 @@ from patera._types import RawHeader, Scope
 from patera.exceptions import BaseHttpException, CorsMethodNotAllowed, CorsOriginNotAllowed
 
 from .plan import CorsPlan
-
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=-]{1,128}")
-
-#: Set on the scope by the outermost application, so that one mounted below adds nothing twice.
-EDGE_KEY = "patera.edge"
+from .security_headers import SecurityHeaders
 
 HTTP_SCHEMES: dict[str, str] = {"ws": "http", "wss": "https"}
 
-
-class RequestIds:
-    """Makes request ids: random bits of the process, then a count; a random number each time costs more."""
-
-    def __init__(self) -> None:
-        self.renew()
-        if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows does not fork
-            os.register_at_fork(after_in_child=self.renew)
-
-    def renew(self) -> None:
-        """Take new random bits, so that a forked worker repeats no id of its parent."""
-        self._prefix = secrets.token_hex(10)
-        self._next = itertools.count(1).__next__
-
-    def new(self) -> str:
-        """Return an id that no other request of this or another process has."""
-        return f"{self._prefix}-{self._next()}"
-
-
-_request_ids = RequestIds()
-
-
-def assign_request_id(scope: Scope) -> bytes:
-    """Note the request's id on the scope: the client's `X-Request-ID` if it is harmless, else a new one.
-
-    An application below another one keeps what that one noted.
-    """
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-            scope["patera.request_id"] = value.decode("ascii")
-            return value  # type: ignore[no-any-return]
-    identifier = scope.get("patera.request_id")
-    if identifier is None:
-        identifier = scope["patera.request_id"] = _request_ids.new()
-    return str(identifier).encode("ascii")
+#: Schemes of `Authorization` that a browser fills in by itself, as it does with cookies.
+_AMBIENT = re.compile(rb"(?:basic|digest|negotiate|ntlm)\b", re.IGNORECASE)
 
 
 class CorsPolicy:
@@ -83,6 +43,10 @@ class CorsPolicy:
             headers.append((b"access-control-expose-headers", ", ".join(self.plan.expose_headers).encode("latin-1")))
         return tuple(headers)
 
+    def lists(self, origin: bytes) -> bool:
+        """Tell whether an origin is named, and not only covered by `*`."""
+        return origin.decode("latin-1") in self._origins
+
     def allows_method(self, method: str) -> bool:
         """Tell whether a cross-origin request may use the method; HEAD counts as GET."""
         return method in self._methods or (method == "HEAD" and "GET" in self._methods)
@@ -97,7 +61,7 @@ class CorsPolicy:
             return list(self.headers)
         origin = origin_of(scope)
         vary: list[RawHeader] = [(b"vary", b"Origin")]
-        if origin is None or origin.decode("latin-1") not in self._origins:
+        if origin is None or not self.lists(origin):
             return vary
         return [(b"access-control-allow-origin", origin), *self.headers, *vary]
 
@@ -112,7 +76,7 @@ class CorsPolicy:
     def refuse_origin(self, scope: Scope) -> BaseHttpException | None:
         """Return the error for an origin that the policy does not allow, whatever the method."""
         origin = origin_of(scope)
-        if origin is None or self.is_open or origin.decode("latin-1") in self._origins:
+        if origin is None or self.is_open or self.lists(origin):
             return None
         return None if is_same_origin(scope, origin) else CorsOriginNotAllowed()
 
@@ -158,6 +122,35 @@ def is_same_origin(scope: Scope, origin: bytes) -> bool:
     return host is not None and origin == scheme.encode("ascii") + b"://" + host
 
 
+def refuse_socket(scope: Scope, policy: CorsPolicy | None) -> BaseHttpException | None:
+    """Return the error for a websocket that another site's page opens.
+
+    Browsers let any page do so, with the user's cookies. An origin that the policy lists may; another one may
+    only where the policy is open or CORS is off, and nothing comes along that tells who the user is.
+    """
+    origin = origin_of(scope)
+    if origin is None or _is_own_page(scope, origin):
+        return None
+    if policy is not None and policy.lists(origin):
+        return None
+    is_any_page = policy is None or policy.is_open
+    return None if is_any_page and not _has_credentials(scope) else CorsOriginNotAllowed()
+
+
+def _is_own_page(scope: Scope, origin: bytes) -> bool:
+    """Tell whether a websocket's page is the application's own, also behind a proxy that ends TLS unnoticed."""
+    if is_same_origin(scope, origin):
+        return True
+    host = request_header(scope, b"host")
+    is_told = request_header(scope, b"sec-fetch-site") is not None
+    return not is_told and host is not None and origin == b"https://" + host
+
+
+def _has_credentials(scope: Scope) -> bool:
+    given = request_header(scope, b"authorization")
+    return request_header(scope, b"cookie") is not None or (given is not None and _AMBIENT.match(given) is not None)
+
+
 def merge_cors(base: CorsPlan | None, default: CorsPlan, records: Sequence[CorsRecord | None]) -> CorsPlan | None:
     """Return the policy of an endpoint: global keys, then the class' record, then the method's."""
     merged = base
@@ -182,19 +175,32 @@ def _overlay(plan: CorsPlan, record: CorsRecord) -> CorsPlan:
     )
 
 
-def edge_headers(scope: Scope, policy: CorsPolicy | None, request_id: bytes) -> list[RawHeader]:
-    """Return what the edge adds to an answer."""
-    headers = policy.headers_for(scope) if policy is not None else []
-    headers.append((b"x-request-id", request_id))
-    return headers
+def edge_headers(scope: Scope, policy: CorsPolicy | None, security: SecurityHeaders) -> tuple[RawHeader, ...]:
+    """Return what the edge adds to an answer, but for the request's id."""
+    return (*security.headers_for(scope), *(policy.headers_for(scope) if policy is not None else ()))
 
 
-def apply_edge(headers: list[RawHeader], extra: Sequence[RawHeader]) -> list[RawHeader]:
+def with_id(extra: tuple[RawHeader, ...], request_id: bytes | None) -> tuple[RawHeader, ...]:
+    """Return the edge's headers with the request's id; without one, an edge outside adds it."""
+    return extra if request_id is None else (*extra, (b"x-request-id", request_id))
+
+
+def apply_edge(
+    headers: list[RawHeader], extra: Sequence[RawHeader], defaults: frozenset[bytes] = frozenset()
+) -> list[RawHeader]:
     """Return the headers with the edge's in place of equal-named ones; `vary` is extended.
 
     Example:
         [("vary", "Cookie")] and [("vary", "Origin")] give [("vary", "Cookie, Origin")]
+
+    Args:
+        headers: What the application set.
+        extra: What the edge adds.
+        defaults: Names of `extra` that give way to the application's.
     """
+    if defaults:
+        given = {name for name, _ in headers if name in defaults}
+        extra = [header for header in extra if header[0] not in given]
     names = {name for name, _ in extra}
     replaced = [header for header in headers if header[0] not in names]
     varies = [value for name, value in headers if name == b"vary" and name in names]

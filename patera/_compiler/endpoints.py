@@ -29,6 +29,7 @@ from .plan import CorsPlan, EndpointPlan
 from .returns import ReturnType, read_return
 from .routing import RuleRoute, RuleSocketRoute
 from .rules import ParsedRule, RuleError, parse_rule
+from .security_headers import compile_security_headers, header_mistakes, merge_values
 from .shaping import Shape, compile_shape
 from .socket_exchange import compile_socket
 from .watch import watch_blocking
@@ -93,19 +94,24 @@ class EndpointCompiler:
         if subject.is_socket and not inspect.iscoroutinefunction(subject.endpoint.chain.innermost):
             self.mistakes.append(_plain_socket(subject))
             return None
-        layers = collect_layers(subject.controller, subject.endpoint.chain)
+        app = None if subject.is_builtin else self.app
+        layers = collect_layers(subject.controller, subject.endpoint.chain, app)
         binding = self._binding(subject, rule, layers)
         shape, returned = self._shape(subject)
         if not self._check_layers(subject, layers) or binding.mistakes or shape is None:
             return None
         plan = self._plan(subject, rule, layers, binding, returned)
+        unsendable = list(header_mistakes(plan.security_headers, plan.where, plan.location))
+        if unsendable:
+            self.mistakes.extend(unsendable)
+            return None
         policy = CorsPolicy(plan.cors) if plan.cors is not None else None
         if subject.is_socket:
             return CompiledEndpoint(self._socket_route(subject, rule, layers, binding, plan, policy), plan, policy)
-        app = self._exchange(subject, layers, binding, shape, plan, policy)
+        exchange = self._exchange(subject, layers, binding, shape, plan, policy)
         route = RuleRoute(
             rule,
-            app,
+            exchange,
             endpoint=subject.method,
             methods=[subject.verb.method],
             name=plan.name,
@@ -219,6 +225,7 @@ class EndpointCompiler:
             before=controller.before,
             after=controller.after,
             is_builtin=subject.is_builtin,
+            security_headers=merge_values(self.runtime.security, [controller.record.security, record.security]),
         )
 
     def _exchange(
@@ -246,8 +253,9 @@ class EndpointCompiler:
         respond = compile_respond(parts)
         if parts.is_plain and self.runtime.chain is not None:
             respond = finishing(respond, shape)
-        make = compile_make(self.runtime, respond, policy, checks_origin=checks_origin)
-        exchange = Exchange(make, shape, policy, limit=self._limit(subject), after=parts.after, plan=plan)
+        make = compile_make(self.runtime, respond, policy, checks_origin=checks_origin, is_builtin=subject.is_builtin)
+        security = compile_security_headers(plan.security_headers)
+        exchange = Exchange(make, shape, policy, security, limit=self._limit(subject), after=parts.after, plan=plan)
         return compile_exchange(self.runtime, exchange)
 
     def _limit(self, subject: _Subject) -> int | None:
@@ -274,7 +282,17 @@ class EndpointCompiler:
         policy: CorsPolicy | None,
     ) -> RuleSocketRoute:
         handler, limit = self._handler(subject), self._limit(subject)
-        app = compile_socket(self.app, self.runtime.request_class, handler, binding.bind, layers, plan, policy, limit)
+        app = compile_socket(
+            self.app,
+            self.runtime.request_class,
+            handler,
+            binding.bind,
+            layers,
+            plan,
+            policy,
+            limit,
+            self.runtime.load_session,
+        )
         return RuleSocketRoute(rule, app, endpoint=subject.method, name=plan.name)
 
 

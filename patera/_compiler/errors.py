@@ -35,6 +35,12 @@ Handler = Callable[["Request", BaseException], Awaitable[Any]]
 
 SERVER_ERROR = {"status": "error", "message": "Internal server error"}
 
+#: Starlette's page has its style and script inside; nothing else is loaded, sent or framed.
+DEBUG_PAGE_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class HandlerEntry:
@@ -72,7 +78,7 @@ class ErrorTable:
         request.fresh_response()
         found = self._find(error)
         if found is None:
-            return await self._own_answer(request, error)
+            return await self._own_answer(request, translate_error(self._app, request, error))
         entry, subject = found
         try:
             return await self._call(entry, request, subject)
@@ -83,7 +89,7 @@ class ErrorTable:
             if not isinstance(failure, BaseHttpException):
                 self._app.logger.opt(exception=error).error("{} failed while it answered this exception", entry.name)
             request.fresh_response()
-            return await self._own_answer(request, failure)
+            return await self._own_answer(request, translate_error(self._app, request, failure))
 
     def names(self) -> dict[type[BaseException], str]:
         """Return the handler's name for each exception class."""
@@ -187,9 +193,26 @@ def as_patera_error(error: Exception) -> Exception:
     return translated
 
 
+def translate_error(app: Patera, request: Request, error: Exception) -> Exception:
+    """Return what an extension makes of an error that nothing answers; logged, as the answer hides its cause."""
+    if isinstance(error, BaseHttpException):
+        return error
+    for extension in app.extensions.values():
+        translated = extension.translate_error(error, request)
+        if translated is not None:
+            translated.__cause__ = error
+            level = "ERROR" if translated.status_code >= 500 else "INFO"
+            log = app.logger.opt(exception=error if translated.status_code >= 500 else None)
+            log.log(level, "{} answers {} in {}", translated.status_code, type(error).__name__, _endpoint_name(request))
+            return translated
+    return error
+
+
 def debug_page(request: Request, error: Exception) -> AnyResponse:
     """Return Starlette's page with the traceback; it shows source lines, never values of variables."""
-    return ServerErrorMiddleware(_no_app, debug=True).debug_response(request, error)
+    page = ServerErrorMiddleware(_no_app, debug=True).debug_response(request, error)
+    page.headers["content-security-policy"] = DEBUG_PAGE_POLICY
+    return page
 
 
 async def _no_app(scope: Any, receive: Any, send: Any) -> None:

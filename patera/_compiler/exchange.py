@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +12,14 @@ from starlette.requests import ClientDisconnect
 
 from patera._context import current_request
 from patera._types import ASGIApp, Message, RawHeader, Receive, Scope, Send
-from patera.response import BODILESS, UNSET, ForeignResponse, Response
+from patera.response import UNSET, ForeignResponse, Response
 
-from .edge import EDGE_KEY, CorsPolicy, apply_edge, assign_request_id, edge_headers
+from .edge import CorsPolicy, apply_edge, edge_headers, with_id
+from .entry import EDGE_KEY, Gate, Refused
 from .errors import ErrorTable
+from .messages import StaticEdge, edge_found, whole_messages
 from .pipeline import Hook, run_after_hooks
+from .security_headers import SecurityHeaders
 from .shaping import AnyResponse, Shape
 
 if TYPE_CHECKING:
@@ -36,8 +41,11 @@ class Runtime:
         errors: Answers exceptions.
         shape: How responses of no endpoint are finished, such as those of middleware.
         chain: The middleware, ending in the endpoint; None where there is none.
+        gate: What every request has to pass first.
+        security: The application's security headers, by name.
         own_edge: Whether exchanges add the edge's headers; a wrapper does it outside foreign middleware.
         log_request: Writes the line of `REQUEST_LOG`.
+        load_session: Fetches the session of a request from a store on the server; None where there is no such store.
     """
 
     app: Patera
@@ -46,8 +54,11 @@ class Runtime:
     errors: ErrorTable
     shape: Shape
     chain: Make | None
+    gate: Gate
+    security: Mapping[str, str]
     own_edge: bool
     log_request: Callable[[Scope, int], None] | None = None
+    load_session: Make | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,7 @@ class Exchange:
         make: Called with the request, returns an awaitable of what the handler returned.
         shape: Finishes that, and what middleware or error handlers set anew.
         policy: The CORS policy, None where CORS is off.
+        security: The security headers.
         finds_policy: Whether the policy is only known per request, in `scope["patera.cors"]`.
         limit: Largest body, in bytes; None for no limit.
         after: The hooks that run on handled errors too.
@@ -67,6 +79,7 @@ class Exchange:
     make: Make
     shape: Shape
     policy: CorsPolicy | None
+    security: SecurityHeaders
     finds_policy: bool = False
     limit: int | None = None
     after: tuple[Hook, ...] = ()
@@ -86,13 +99,19 @@ def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:  # noqa: 
     """
     request_class, response_class = runtime.request_class, runtime.response_class
     make, shape, finish = exchange.make, exchange.shape.shape, exchange.shape.finish
-    limit, edge_of = exchange.limit, _compile_edge(runtime, exchange)
+    limit, defaults = exchange.limit, exchange.security.names
+    enter, edge = _compile_enter(runtime, exchange), StaticEdge.of(exchange)
+    plain, https, is_static = edge.plain, edge.https, edge.is_complete
     logs = runtime.log_request is not None
     # A response that nothing was set on may lack a body or status that the endpoint declares.
     is_declared = runtime.chain is None and (exchange.shape.has_type or not exchange.shape.is_plain)
 
-    async def run(scope: Scope, receive: Receive, send: Send) -> None:
-        extra = edge_of(scope)
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: C901
+        try:
+            request_id = enter(scope)
+        except Refused as refusal:
+            await refuse(runtime, scope, send, refusal, exchange.policy, exchange.security)
+            return
         request = request_class(scope, receive, send)
         request._exchange = exchange
         request._body_limit = limit
@@ -110,10 +129,14 @@ def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:  # noqa: 
                     shape(response)
             except Exception as error:
                 response = await answer_error(runtime, exchange, request, error)
-            if exchange.finds_policy:
-                extra = _edge_found(scope, extra, exchange.policy)
+            if request._before_send:
+                response = await run_before_send(runtime, request, response)
+            request._is_answered = True
+            extra = https if scope.get("scheme") == "https" else plain
+            if not is_static or request_id is None:
+                extra = edge_found(scope, exchange, request_id)
             if type(response) is response_class and response._stream is None:
-                start, body = whole_messages(response, extra, scope["method"])
+                start, body = whole_messages(response, extra, request_id, scope["method"], defaults)
                 try:
                     await send(start)
                     await send(body)
@@ -121,7 +144,7 @@ def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:  # noqa: 
                     raise ClientDisconnect from error
                 status = start["status"]
             else:
-                status = await send_pieces(runtime, request, response, extra)
+                status = await send_pieces(runtime, request, response, with_id(extra, request_id), defaults)
             if logs or response.background is not None or "patera.unhandled" in scope:
                 await finish_delivery(runtime, request, response, status)
         except ClientDisconnect:
@@ -136,50 +159,72 @@ def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:  # noqa: 
     return run
 
 
-def _compile_edge(runtime: Runtime, exchange: Exchange) -> Callable[[Scope], list[RawHeader]]:
-    """Return the function that makes the edge's headers of a request; none where an outer edge does it."""
-    policy, own_edge = exchange.policy, runtime.own_edge
-    static: Sequence[RawHeader] | None = None
-    if policy is None or exchange.finds_policy:
-        static = ()
-    elif policy.is_open:
-        static = policy.headers
+def _compile_enter(runtime: Runtime, exchange: Exchange) -> Callable[[Scope], bytes | None]:
+    """Return the function that lets a request in and returns its id; None where an edge outside adds the headers.
 
-    def edge_of(scope: Scope) -> list[RawHeader]:
-        if not own_edge or EDGE_KEY in scope:
-            return _outer_edge(scope, policy)
-        request_id = assign_request_id(scope)
-        if static is None:
-            return edge_headers(scope, policy, request_id)
-        return [*static, (b"x-request-id", request_id)]
+    Raises:
+        Refused: That function does, for a request that is not let in.
+    """
+    if runtime.own_edge:
+        return runtime.gate.enter
 
-    return edge_of
+    def note(scope: Scope) -> None:
+        scope["patera.cors"], scope["patera.security"] = exchange.policy, exchange.security
+
+    return note
 
 
-def _outer_edge(scope: Scope, policy: CorsPolicy | None) -> list[RawHeader]:
-    """Leave the headers to the edge outside, which has to know the policy of the route."""
-    scope["patera.cors"] = policy
-    return []
+async def refuse(
+    runtime: Runtime,
+    scope: Scope,
+    send: Send,
+    refusal: Refused,
+    policy: CorsPolicy | None,
+    security: SecurityHeaders,
+) -> None:
+    """Answer a request that is not let in; no code of the application runs, as it would see what was refused."""
+    response: Response[Any] = Response()
+    if "location" in refusal.error.headers:
+        response.status(refusal.error.status_code).set_headers(refusal.error.headers)
+    else:
+        runtime.errors.render(response, refusal.error)
+    is_mounted = EDGE_KEY in scope
+    request_id = None if is_mounted else scope["patera.request_id"].encode("ascii")
+    extra = () if is_mounted else edge_headers(scope, policy, security)
+    start, body = whole_messages(response, extra, request_id, scope["method"], security.names)
+    with suppress(OSError):
+        await send(start)
+        await send(body)
+    if runtime.log_request is not None:
+        runtime.log_request(scope, start["status"])
 
 
-def _edge_found(scope: Scope, extra: list[RawHeader], default: CorsPolicy | None) -> list[RawHeader]:
-    """Return the edge's headers with those of the policy that was found for this request."""
-    policy = scope.get("patera.cors", default)
-    if not extra or policy is None:
-        return extra
-    return [*policy.headers_for(scope), *extra]
+def compile_make(
+    runtime: Runtime, respond: Make, policy: CorsPolicy | None, *, checks_origin: bool, is_builtin: bool = False
+) -> Make:
+    """Return the endpoint with the CORS check before it, the middleware around both, and the session fetched."""
+    chain, load_session = runtime.chain, runtime.load_session
+    make = _checking(respond, policy) if checks_origin and policy is not None else respond
+    if chain is not None:
+        make = _through(chain, make)
+    # Static files use no session; what middleware does with one is not known.
+    if load_session is not None and (chain is not None or not is_builtin):
+        make = _with_session(make, load_session)
+    return make
 
 
-def compile_make(runtime: Runtime, respond: Make, policy: CorsPolicy | None, *, checks_origin: bool) -> Make:
-    """Return the endpoint with the CORS check before it and the middleware around both."""
-    chain = runtime.chain
-    inner = _checking(respond, policy) if checks_origin and policy is not None else respond
-    if chain is None:
-        return inner
-
+def _through(chain: Make, respond: Make) -> Make:
     def make(request: Request) -> Awaitable[Any]:
-        request._respond = inner
+        request._respond = respond
         return chain(request)
+
+    return make
+
+
+def _with_session(respond: Make, load_session: Make) -> Make:
+    async def make(request: Request) -> Any:
+        await load_session(request)
+        return await respond(request)
 
     return make
 
@@ -205,20 +250,29 @@ async def answer_error(runtime: Runtime, exchange: Exchange, request: Request, e
         return await runtime.errors.answer(request, failure)
 
 
-def whole_messages(response: Response[Any], extra: Sequence[RawHeader], method: str) -> tuple[Message, Message]:
-    """Return start and body of a response whose body is complete."""
-    status, body, headers = response._status or 200, response.body, response.raw_headers
-    if status < 200 or status in BODILESS:
-        body, headers = b"", apply_edge(response.content_headers(), extra)
-    elif len(headers) == 1 and headers[0][0] == b"content-type":
-        headers = [headers[0], (b"content-length", b"%d" % len(body)), *extra]
-    else:
-        headers = apply_edge(response.content_headers(), extra)
-    start = {"type": "http.response.start", "status": status, "headers": headers}
-    return start, {"type": "http.response.body", "body": b"" if method == "HEAD" else body}
+async def run_before_send(runtime: Runtime, request: Request, response: AnyResponse) -> AnyResponse:
+    """Run what `req.before_send()` noted; what fails there is answered, and the rest still runs on that answer."""
+    done = 0
+    # One of them may note another one.
+    while done < len(request._before_send):
+        function = request._before_send[done]
+        done += 1
+        try:
+            result = function(request, response)
+            if inspect.isawaitable(result):
+                await result
+        except Exception as error:
+            response = await runtime.errors.answer(request, error)
+    return response
 
 
-async def send_pieces(runtime: Runtime, request: Request, response: AnyResponse, extra: Sequence[RawHeader]) -> int:
+async def send_pieces(
+    runtime: Runtime,
+    request: Request,
+    response: AnyResponse,
+    extra: Sequence[RawHeader],
+    defaults: frozenset[bytes],
+) -> int:
     """Send a stream, a file, a plain Starlette response or a mounted application; return its status.
 
     What fails before the first byte is answered as an error; later it can only abort the connection.
@@ -230,7 +284,7 @@ async def send_pieces(runtime: Runtime, request: Request, response: AnyResponse,
         if message["type"] == "http.response.start":
             status = message["status"]
             headers = [(name.lower(), value) for name, value in message.get("headers", ())]
-            message = {**message, "headers": apply_edge(headers, extra)}
+            message = {**message, "headers": apply_edge(headers, extra, defaults)}
         elif request.scope["method"] == "HEAD" and not isinstance(response, ForeignResponse):
             message = {**message, "body": b""}
         await request._send(message)

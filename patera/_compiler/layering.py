@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from patera.exceptions import Mistake
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from patera.application import Patera
 
 
-def collect_layers(controller: CollectedController, chain: LayerChain) -> tuple[Layer, ...]:
-    """Return the layers of an endpoint in the order in which they run, each once."""
+def collect_layers(controller: CollectedController, chain: LayerChain, app: Patera | None = None) -> tuple[Layer, ...]:
+    """Return the layers of an endpoint in the order in which they run, each once; with an application, its too."""
     found: dict[Hashable, Layer] = {}
 
     def add(layer: Layer) -> None:
@@ -28,6 +29,11 @@ def collect_layers(controller: CollectedController, chain: LayerChain) -> tuple[
 
     for layer in (*controller.layers, *chain.lifted):
         add(layer)
+    if app is not None:
+        declared = tuple(found.values())
+        for extension in app.extensions.values():
+            for layer in extension.layers_for(app, declared):
+                add(layer)
     return tuple(sorted(found.values(), key=lambda layer: (layer.place, layer.name, repr(layer.key))))
 
 
@@ -39,7 +45,7 @@ def layer_plan(layer: Layer, app: Patera) -> LayerPlan:
         key=repr(layer.key),
         injects=tuple(layer.injects(app)),
         statuses=tuple(layer.statuses.items()),
-        security=layer.security,
+        security=layer.security_for(app),
     )
 
 
@@ -66,6 +72,10 @@ def layer_mistakes(app: Patera, method: LayeredMethod) -> Iterator[Mistake]:
         problem = _problem_of(layer)
         if problem:
             yield _unusable_layer(method, layer, problem)
+    for layer, other in combinations(method.all_layers, 2):
+        conflict = layer.conflict(other) or other.conflict(layer)
+        if conflict:
+            yield _conflicting_layers(method, conflict)
     for layer in _run_in_thread(method):
         if layer.around_sync is None:
             yield _asynchronous_layer(method, layer)
@@ -121,6 +131,17 @@ def _unusable_layer(method: LayeredMethod, layer: Layer, problem: str) -> Mistak
         f"the layer {layer.name}, whose place is {layer.place!r} and which {problem}",
         "async def guard(self, call) up to Place.CSRF; there or async def around(self, call, next) behind it",
         f"define it in the class {type(layer).__qualname__}, or change its place",
+        method.location,
+    )
+
+
+def _conflicting_layers(method: LayeredMethod, conflict: str) -> Mistake:
+    return Mistake(
+        "PAT313",
+        method.where,
+        conflict,
+        "layers that can stand on one method, those of its class and its base classes included",
+        "remove one of them, from the class if it stands there",
         method.location,
     )
 

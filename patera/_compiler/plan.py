@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class EndpointPlan:
     before: tuple[str, ...]
     after: tuple[str, ...]
     is_builtin: bool = False
+    security_headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_socket(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect
@@ -13,8 +13,8 @@ from patera._types import ASGIApp, Receive, Scope, Send
 from patera.exceptions import BaseHttpException, MalformedRequest, PayloadTooLarge
 from patera.layer import Call, Layer
 
-from .edge import CorsPolicy, assign_request_id
-from .errors import as_patera_error
+from .edge import CorsPolicy, refuse_socket
+from .errors import as_patera_error, translate_error
 from .pipeline import Handler, _compile_invoke, _nest
 
 if TYPE_CHECKING:
@@ -42,15 +42,18 @@ def compile_socket(
     plan: Any,
     policy: CorsPolicy | None = None,
     limit: int | None = None,
+    load_session: Callable[[Request], Awaitable[Any]] | None = None,
 ) -> ASGIApp:
     """Return the ASGI application of one `@socket` endpoint, whose messages have `limit` bytes at most."""
     guards = [layer.guard for layer in layers if layer.place.is_guard]
     talk = _nest(_compile_invoke(handler), [layer for layer in layers if not layer.place.is_guard])
 
     async def serve(request: Request) -> None:
-        refusal = policy.refuse_origin(request.scope) if policy is not None else None
+        refusal = refuse_socket(request.scope, policy)
         if refusal is not None:
             raise refusal
+        if load_session is not None:
+            await load_session(request)
         call = Call(app, request, {})
         for guard in guards:
             if await guard(call) is not None:
@@ -61,7 +64,6 @@ def compile_socket(
         await request.close()
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
-        assign_request_id(scope)
         request = request_class(scope, receive, send)
         request._body_limit = limit
         token = current_request.set(request)
@@ -86,7 +88,7 @@ async def close_for(app: Patera, request: Request, error: Exception, name: str) 
     Raises:
         Exception: In DEBUG, the unforeseen error itself; it is logged otherwise.
     """
-    error = as_patera_error(error)
+    error = translate_error(app, request, as_patera_error(error))
     if isinstance(error, MalformedRequest) and request._is_accepted:
         await request.close(UNSUPPORTED_DATA, _reason(error.message))
     elif isinstance(error, PayloadTooLarge) and request._is_accepted:

@@ -18,9 +18,12 @@ from patera.exceptions import MethodNotAllowed, NotFound, PayloadTooLarge
 from patera.response import Response
 
 from .dispatch import Miss, RouteIndex
-from .edge import EDGE_KEY, CorsPolicy, apply_edge, assign_request_id, edge_headers, request_header
-from .exchange import Exchange, Runtime, compile_exchange, compile_make, foreign_response
+from .edge import CorsPolicy, apply_edge, edge_headers, refuse_socket, request_header, with_id
+from .entry import Refused
+from .exchange import Exchange, Runtime, compile_exchange, compile_make, foreign_response, refuse
+from .proxies import TrustedProxies
 from .routing import RuleRoute
+from .security_headers import SecurityHeaders
 from .shaping import AnyResponse
 from .socket_exchange import STATUS_OFFSET
 
@@ -37,6 +40,7 @@ class Dispatcher:
         runtime: What all exchanges share.
         routes: All routes, sorted.
         policy: The application's CORS policy.
+        security: The application's security headers.
         policies: The policy of each route, by the route's identity.
     """
 
@@ -46,14 +50,16 @@ class Dispatcher:
         runtime: Runtime,
         routes: Sequence[BaseRoute],
         policy: CorsPolicy | None,
+        security: SecurityHeaders,
         policies: Mapping[int, CorsPolicy | None],
     ) -> None:
         self._app = app
+        self._gate = runtime.gate
         self._policy = policy
         self._policies = policies
         self._set_routes(routes)
         make = compile_make(runtime, self._respond_otherwise, None, checks_origin=False)
-        self._other = compile_exchange(runtime, Exchange(make, runtime.shape, policy, finds_policy=True))
+        self._other = compile_exchange(runtime, Exchange(make, runtime.shape, policy, security, finds_policy=True))
 
     def _set_routes(self, routes: Sequence[BaseRoute]) -> None:
         self._routes = list(routes)
@@ -89,6 +95,11 @@ class Dispatcher:
         return self._app.router.lifespan(scope, receive, send)
 
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            self._gate.enter(scope)
+        except Refused as refusal:
+            await _close(refusal.error.status_code)(scope, receive, send)
+            return
         found = self.index.match_socket(get_route_path(scope))
         if found is None:
             run = _match_foreign(self.index.foreign, scope)
@@ -103,8 +114,8 @@ class Dispatcher:
         await route.app(scope, receive, send)
 
     async def _serve_foreign_socket(self, run: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        is_refused = self._policy is not None and self._policy.refuse_origin(scope) is not None
-        await (WebSocketClose(STATUS_OFFSET + 403) if is_refused else run)(scope, receive, send)
+        refusal = refuse_socket(scope, self._policy)
+        await (run if refusal is None else _close(refusal.status_code))(scope, receive, send)
 
     async def _respond_otherwise(self, request: Request) -> AnyResponse:
         """Answer what no controller does: mounts, foreign routes, OPTIONS, redirects, 405 and 404."""
@@ -173,6 +184,10 @@ class Dispatcher:
         return found.allowed if isinstance(found, Miss) else frozenset()
 
 
+def _close(status: int) -> ASGIApp:
+    return WebSocketClose(STATUS_OFFSET + status)
+
+
 def _answer_miss(request: Request, miss: Miss) -> AnyResponse:
     if miss.redirect is not None:
         scope = request.scope
@@ -225,41 +240,76 @@ async def _enter_mount(mount: Mount, scope: Scope, receive: Receive, send: Send)
     await _enter_route(mount, child_scope)(scope, receive, send)
 
 
-def compile_stack(app: Patera, runtime: Runtime, dispatcher: Dispatcher, policy: CorsPolicy | None) -> ASGIApp:
-    """Return what stands below Starlette's `__call__`: foreign ASGI middleware, if any, inside the edge."""
-    if not app.user_middleware:
-        return dispatcher.dispatch
+def compile_stack(
+    app: Patera, runtime: Runtime, dispatcher: Dispatcher, policy: CorsPolicy | None, security: SecurityHeaders
+) -> ASGIApp:
+    """Return what stands below Starlette's `__call__`: proxies' headers > edge > foreign ASGI middleware, if any."""
     stack: Any = dispatcher.dispatch
-    for cls, args, kwargs in reversed(app.user_middleware):
-        stack = cls(stack, *args, **kwargs)
-    return _with_edge(runtime, stack, policy)
+    if app.user_middleware:
+        for cls, args, kwargs in reversed(app.user_middleware):
+            stack = cls(stack, *args, **kwargs)
+        stack = _with_edge(runtime, stack, policy, security)
+    proxies = app.configs.get("TRUSTED_PROXIES")
+    return _behind_proxies(TrustedProxies(proxies), stack) if proxies else stack
 
 
-def _with_edge(runtime: Runtime, stack: ASGIApp, policy: CorsPolicy | None) -> ASGIApp:
+def _behind_proxies(proxies: TrustedProxies, stack: ASGIApp) -> ASGIApp:
+    def enter(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        proxies.apply(scope)
+        return stack(scope, receive, send)
+
+    return enter
+
+
+def _with_edge(runtime: Runtime, stack: ASGIApp, policy: CorsPolicy | None, security: SecurityHeaders) -> ASGIApp:
     async def edge(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or EDGE_KEY in scope:
+        if scope["type"] == "lifespan":
             await stack(scope, receive, send)
             return
-        request_id = assign_request_id(scope)
-        is_started = False
-
-        async def sending(message: Message) -> None:
-            nonlocal is_started
-            if message["type"] == "http.response.start":
-                is_started = True
-                extra = edge_headers(scope, scope.get("patera.cors", policy), request_id)
-                headers = [(name.lower(), value) for name, value in message.get("headers", ())]
-                message = {**message, "headers": apply_edge(headers, extra)}
-            await send(message)
-
         try:
-            await stack(scope, receive, sending)
-        except Exception as error:
-            if is_started or isinstance(error, ClientDisconnect):
-                raise
-            await _answer_last(runtime, scope, receive, sending, error)
+            request_id = runtime.gate.enter(scope)
+        except Refused as refusal:
+            if scope["type"] == "http":
+                await refuse(runtime, scope, send, refusal, policy, security)
+            else:
+                await _close(refusal.error.status_code)(scope, receive, send)
+            return
+        if scope["type"] != "http" or request_id is None:
+            await stack(scope, receive, send)
+        else:
+            await _serve_inside(runtime, stack, scope, receive, send, (policy, security, request_id))
 
     return edge
+
+
+async def _serve_inside(
+    runtime: Runtime,
+    stack: ASGIApp,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    outer: tuple[CorsPolicy | None, SecurityHeaders, bytes],
+) -> None:
+    """Run foreign middleware; every answer gets the edge's headers, and what it raises is an answer."""
+    policy, security, request_id = outer
+    is_started = False
+
+    async def sending(message: Message) -> None:
+        nonlocal is_started
+        if message["type"] == "http.response.start":
+            is_started = True
+            chosen: SecurityHeaders = scope.get("patera.security", security)
+            extra = with_id(edge_headers(scope, scope.get("patera.cors", policy), chosen), request_id)
+            headers = [(name.lower(), value) for name, value in message.get("headers", ())]
+            message = {**message, "headers": apply_edge(headers, extra, chosen.names)}
+        await send(message)
+
+    try:
+        await stack(scope, receive, sending)
+    except Exception as error:
+        if is_started or isinstance(error, ClientDisconnect):
+            raise
+        await _answer_last(runtime, scope, receive, sending, error)
 
 
 async def _answer_last(runtime: Runtime, scope: Scope, receive: Receive, send: Send, error: Exception) -> None:

@@ -17,7 +17,7 @@ import asyncio
 import inspect
 import sys
 import traceback
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -154,15 +154,19 @@ def _refuse_running_loop() -> None:
 def _run(app: Patera, command: Command, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Call a command: a plain function outside of any loop, so that it may start one itself."""
     with use_application(app):
-        result = command.method(*args, **kwargs)
-        return asyncio.run(_finish(app, result)) if inspect.isawaitable(result) else result
+        try:
+            result = command.method(*args, **kwargs)
+        except BaseException:
+            asyncio.run(app.aclose())
+            raise
+        return asyncio.run(_finish(app, result))
 
 
-async def _finish(app: Patera, result: Awaitable[Any]) -> Any:
+async def _finish(app: Patera, result: Any) -> Any:
     """Await a command and what it left to the background, then close what it has connected to."""
     seconds_for_background = 0.0
     try:
-        value = await result
+        value = await result if inspect.isawaitable(result) else result
         seconds_for_background = app.configs["BACKGROUND_TASKS_SHUTDOWN_TIMEOUT"]
         return value
     finally:

@@ -11,6 +11,7 @@ from typing import Literal
 from patera._compiler.plan import ApplicationPlan, EndpointPlan
 from patera.controller import Descriptor
 from patera.http import MediaType
+from patera.layer import Place
 
 from ._paths import shape_of
 from ._requests import BODY_SOURCES, WIRE_SOURCES, body_plans, is_validated
@@ -22,7 +23,7 @@ ErrorFormat = Literal["patera", "problem"]
 EXCEPTIONS = {
     400: ("MalformedRequest",),
     401: ("AuthenticationException",),
-    403: ("CorsOriginNotAllowed", "UnauthorizedException", "AuthorizationException"),
+    403: ("CorsOriginNotAllowed", "UnauthorizedException", "AuthorizationException", "CsrfError"),
     404: ("NotFound",),
     405: ("CorsMethodNotAllowed", "MethodNotAllowed", "NotFound"),
     413: ("PayloadTooLarge",),
@@ -30,6 +31,8 @@ EXCEPTIONS = {
     422: ("RequestValidationError", "ValidationError"),
 }
 CATCH_ALL = ("BaseHttpException", "Exception", "BaseException")
+
+READING = frozenset(("GET", "HEAD"))
 
 #: Statuses without a body (RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5).
 BODILESS = frozenset((204, 205, 304))
@@ -144,7 +147,9 @@ class Errors:
     def answers(self, endpoint: EndpointPlan) -> Iterator[tuple[int, str]]:
         """Yield the statuses that the framework may answer with, the most specific description first."""
         for layer in endpoint.layers:
-            yield from layer.statuses
+            # Forged requests are refused where they could change something.
+            if layer.place != Place.CSRF.name or endpoint.method not in READING:
+                yield from layer.statuses
         reads_body = bool(body_plans(endpoint))
         readable = [plan for plan in endpoint.parameters if reads_body or plan.source not in BODY_SOURCES]
         if reads_body or any(plan.source in WIRE_SOURCES for plan in readable):

@@ -353,5 +353,5 @@ async def test_websocket_beside_a_failing_one_goes_on(shared: Patera) -> None:
 
 async def test_cookie_of_backslashes_is_read_in_linear_time(shared: Patera) -> None:
     """A45: Python's own unquoting took minutes for this one."""
-    header = ("cookie", 'theme="' + "\\" * 200_000 + '"')
-    assert len((await answer_to(shared, get("A45", "/read/cookie", 200, header)))["theme"]) == 100_000
+    header = ("cookie", 'theme="' + "\\" * 60_000 + '"')
+    assert len((await answer_to(shared, get("A45", "/read/cookie", 200, header)))["theme"]) == 30_000
