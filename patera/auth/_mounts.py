@@ -1,0 +1,76 @@
+"""Guards in front of a mounted application, which has no methods to decorate."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from patera.exceptions import BaseHttpException
+from patera.layer import Call, Layer
+
+if TYPE_CHECKING:
+    from patera._types import ASGIApp, Message, Receive, Scope, Send
+
+#: Closing codes 4000-4999 are the application's own (RFC 6455, section 7.4.2): 4000 + HTTP status.
+STATUS_OFFSET = 4000
+
+
+class ProtectedApplication:
+    """Runs guards, and then the application behind them.
+
+    Args:
+        app: The application to protect.
+        layer: The guard, which runs after those that it implies.
+    """
+
+    def __init__(self, app: ASGIApp, layer: Layer) -> None:
+        self.app = app
+        self.layers = sorted(_with_implied(layer), key=lambda each: each.place)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or websocket.
+
+        Raises:
+            BaseHttpException: A request is refused; the application around answers.
+        """
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        replay = _Replay(receive)
+        request = scope["app"].request_class(scope, replay.record, send)
+        call = Call(scope["app"], request, {})
+        try:
+            for layer in self.layers:
+                answer = await layer.guard(call)
+                if answer is not None:
+                    await answer(scope, receive, send)
+                    return
+        except BaseHttpException as error:
+            if scope["type"] == "http":
+                raise
+            await request.close(STATUS_OFFSET + error.status_code, error.message)
+            return
+        await self.app(scope, replay.receive, send)
+
+
+class _Replay:
+    """Gives the application what a guard has read of the body, such as the CSRF token in a form."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._seen: deque[Message] = deque()
+
+    async def record(self) -> Message:
+        message = await self._receive()
+        self._seen.append(message)
+        return message
+
+    async def receive(self) -> Message:
+        return self._seen.popleft() if self._seen else await self._receive()
+
+
+def _with_implied(layer: Layer) -> Iterator[Layer]:
+    for implied in layer.implied():
+        yield from _with_implied(implied)
+    yield layer
