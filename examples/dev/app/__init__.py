@@ -1,8 +1,7 @@
 """The blog: users write posts, visitors comment on them."""
 
 from app.configs import Config
-from app.demo import add_demo_content
-from app.extensions import blog
+from app.demo import DEMO_PASSWORD, fill_if_empty
 from patera import Patera, app, on_shutdown, on_startup
 
 
@@ -13,8 +12,8 @@ class Application(Patera):
     @on_startup
     async def fill_empty_blog(self) -> None:
         """Show a newcomer something to look at."""
-        if self.debug and not await blog.store.list_users():
-            await add_demo_content(blog.store)
+        if self.debug and await fill_if_empty(DEMO_PASSWORD):
+            self.logger.info('Log in as ada@example.org or grace@example.org with "{}"', DEMO_PASSWORD)
         self.logger.info("{} {} is ready", self.app_name, self.version)
 
     @on_shutdown

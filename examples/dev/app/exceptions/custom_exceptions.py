@@ -4,13 +4,6 @@ from patera import HttpStatus
 from patera.exceptions import BaseHttpException
 
 
-class EntityNotFound(BaseHttpException):
-    """There is no such user or post."""
-
-    def __init__(self, kind: str, number: int) -> None:
-        super().__init__(f"{kind} {number} not found", HttpStatus.NOT_FOUND)
-
-
 class EmailInUse(BaseHttpException):
     """Another user has this address."""
 

@@ -1,16 +1,15 @@
 """Answers errors: pages for browsers, JSON for everybody else."""
 
-from app.exceptions.custom_exceptions import EntityNotFound
 from patera import Request, Response
-from patera.exceptions import ExceptionHandler, NotFound, handles
+from patera.exceptions import BaseHttpException, ExceptionHandler, handles
 
 
 class BlogExceptionHandler(ExceptionHandler):
-    """Everything that is not named here is answered by the framework."""
+    """Whatever is no answer by itself is answered by the framework."""
 
-    @handles(NotFound, EntityNotFound)
-    async def not_found(self, req: Request, exc: NotFound | EntityNotFound) -> Response:
-        """Answer 404 for unknown paths, users and posts, 405 for wrong methods."""
+    @handles(BaseHttpException)
+    async def show(self, req: Request, exc: BaseHttpException) -> Response:
+        """Answer unknown paths, missing logins, requests without CSRF token, too many of them, and the like."""
         req.res.status(exc.status_code).set_headers(exc.headers)
         if "text/html" in req.headers.get("accept", ""):
             return await req.res.html("error.html", {"message": exc.message})

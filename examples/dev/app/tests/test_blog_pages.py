@@ -1,13 +1,14 @@
 import pytest
 
-from app.extensions import blog
-from app.storage.blog_store import Post, User
+from app.models.post_model import Post
+from app.models.user_model import User
+from app.tests.conftest import add, send_form
 from patera.testing import PateraTestClient
 
 
 async def test_index_shows_the_newest_posts(client: PateraTestClient, user: User) -> None:
     for number in range(7):
-        await blog.store.add_post(user.id, f"Post {number}", "...")
+        await add(Post(author_id=user.id, title=f"Post {number}", text="..."))
     first, second = [(await client.get("/", params={"page": page})).text for page in (1, 2)]
     assert "Post 6" in first
     assert "Post 1" not in first
@@ -17,13 +18,13 @@ async def test_index_shows_the_newest_posts(client: PateraTestClient, user: User
 
 
 async def test_form_leads_back_to_the_comment(client: PateraTestClient, post: Post) -> None:
-    response = await client.post(f"/posts/{post.id}", data={"author": "Eve", "text": "Nice"})
+    response = await send_form(client, f"/posts/{post.id}", author="Eve", text="Nice")
     assert (response.status_code, response.headers["location"]) == (303, f"/posts/{post.id}#comment-1")
     assert "<strong>Eve</strong> Nice" in (await client.get(f"/posts/{post.id}")).text
 
 
 async def test_markup_in_a_comment_is_shown_as_text(client: PateraTestClient, post: Post) -> None:
-    await client.post(f"/posts/{post.id}", data={"author": '"><b>', "text": "<script>alert(1)</script>"})
+    await send_form(client, f"/posts/{post.id}", author='"><b>', text="<script>alert(1)</script>")
     page = (await client.get(f"/posts/{post.id}")).text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "<script>alert" not in page
@@ -31,7 +32,7 @@ async def test_markup_in_a_comment_is_shown_as_text(client: PateraTestClient, po
 
 
 async def test_form_that_does_not_fit_is_shown_again_with_what_was_typed(client: PateraTestClient, post: Post) -> None:
-    response = await client.post(f"/posts/{post.id}", data={"author": 'Eve"', "text": ""})
+    response = await send_form(client, f"/posts/{post.id}", author='Eve"', text="")
     assert response.status_code == 422
     assert 'value="Eve&#34;"' in response.text
     assert "String should have at least 1 character" in response.text

@@ -1,7 +1,7 @@
 import pytest
 
-from app.extensions import blog
-from app.storage.blog_store import Post
+from app.models.post_model import Comment, Post
+from app.tests.conftest import send_form
 from patera.testing import PateraTestClient, WebSocketRejected
 
 
@@ -23,12 +23,12 @@ async def test_watchers_see_comments_live(client: PateraTestClient, post: Post) 
         await eve.send_json({"author": "Eve", "text": "Hello"})
         seen = [await eve.receive_json(), await adam.receive_json()]
     assert [comment["text"] for comment in seen] == ["Hello", "Hello"]
-    assert [comment.text for comment in await blog.store.list_comments(post.id)] == ["Hello"]
+    assert [comment.text for comment in await Comment.query().filter_by(post_id=post.id).all()] == ["Hello"]
 
 
 async def test_comment_of_the_form_is_seen_live(client: PateraTestClient, post: Post) -> None:
     async with client.websocket(f"/api/v1/posts/{post.id}/comments/live") as watcher:
-        await client.post(f"/posts/{post.id}", data={"author": "Eve", "text": "From the form"})
+        await send_form(client, f"/posts/{post.id}", author="Eve", text="From the form")
         assert (await watcher.receive_json())["text"] == "From the form"
 
 

@@ -1,14 +1,16 @@
 import pytest
 
-from app.extensions import blog
-from app.storage.blog_store import Post, User
+from app.comments import add_comment
+from app.models.post_model import Comment, Post
+from app.models.user_model import User
+from app.tests.conftest import add, bearer
 from patera.testing import PateraTestClient
 
 
 @pytest.fixture
 async def three_posts(user: User) -> None:
     for title in ("Tea", "Milk", "Green tea"):
-        await blog.store.add_post(user.id, title, "...")
+        await add(Post(author_id=user.id, title=title, text="..."))
 
 
 @pytest.mark.usefixtures("three_posts")
@@ -35,24 +37,43 @@ async def test_page_beyond_the_limit_is_refused(client: PateraTestClient) -> Non
     assert (response.status_code, list(response.json()["details"])) == (422, ["per_page"])
 
 
-async def test_post_of_unknown_author_is_refused(client: PateraTestClient) -> None:
-    response = await client.post("/api/v1/posts", json={"author_id": 1, "title": "Tea", "text": "..."})
-    assert (response.status_code, response.json()["message"]) == (404, "User 1 not found")
+async def test_post_of_nobody_is_refused(client: PateraTestClient) -> None:
+    response = await client.post("/api/v1/posts", json={"title": "Tea", "text": "..."})
+    assert (response.status_code, response.json()["message"]) == (401, "Login required")
 
 
 async def test_created_post_can_be_read_where_the_answer_says(client: PateraTestClient, user: User) -> None:
-    created = await client.post("/api/v1/posts", json={"author_id": user.id, "title": "Tea", "text": "..."})
+    created = await client.post("/api/v1/posts", json={"title": "Tea", "text": "..."}, headers=bearer(user))
     assert created.status_code == 201
     assert (await client.get(created.headers["location"])).json()["author"] == "Ada Lovelace"
 
 
-async def test_change_of_title_leaves_the_text(client: PateraTestClient, post: Post) -> None:
-    changed = (await client.patch(f"/api/v1/posts/{post.id}", json={"title": "New"})).json()
+async def test_change_of_title_leaves_the_text(client: PateraTestClient, user: User, post: Post) -> None:
+    response = await client.patch(f"/api/v1/posts/{post.id}", json={"title": "New"}, headers=bearer(user))
+    changed = response.json()
     assert (changed["title"], changed["text"]) == ("New", "It weaves patterns.")
 
 
-async def test_removed_post_is_gone_with_its_comments(client: PateraTestClient, post: Post) -> None:
-    await blog.add_comment(post.id, "Eve", "Bye")
-    assert (await client.delete(f"/api/v1/posts/{post.id}")).status_code == 204
+async def test_removed_post_is_gone_with_its_comments(client: PateraTestClient, user: User, post: Post) -> None:
+    await add_comment(post.id, "Eve", "Bye")
+    assert (await client.delete(f"/api/v1/posts/{post.id}", headers=bearer(user))).status_code == 204
     assert (await client.get(f"/api/v1/posts/{post.id}")).status_code == 404
-    assert await blog.store.list_comments(post.id) == []
+    assert not await Comment.query().exists()
+
+
+async def test_post_is_not_changed_by_another_author(client: PateraTestClient, stranger: User, post: Post) -> None:
+    url, headers = f"/api/v1/posts/{post.id}", bearer(stranger)
+    answers = [
+        await client.patch(url, json={"title": "Mine"}, headers=headers),
+        await client.delete(url, headers=headers),
+    ]
+    assert [(answer.status_code, answer.json()["message"]) for answer in answers] == [(403, "Missing permission")] * 2
+    assert (await client.get(url)).json()["title"] == "Notes"
+
+
+async def test_admin_removes_any_post(client: PateraTestClient, admin: User, post: Post) -> None:
+    assert (await client.delete(f"/api/v1/posts/{post.id}", headers=bearer(admin))).status_code == 204
+
+
+async def test_unknown_post_is_not_found_by_a_user(client: PateraTestClient, user: User) -> None:
+    assert (await client.delete("/api/v1/posts/99", headers=bearer(user))).status_code == 404

@@ -9,11 +9,13 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from app.api.api_controller import ApiController, ErrorBody
+from app.comments import add_comment, require_post
 from app.exceptions.custom_exceptions import BlogIsReadOnly
-from app.extensions import blog
-from app.storage.blog_store import Comment
+from app.extensions import db, live
+from app.models.post_model import Comment, Post
 from patera import HttpStatus, MediaType, Request, Response
 from patera.controller import Controller, Descriptor, consumes, get, open_api_docs, path, post, produces, socket
+from patera.database.sql import AsyncSession
 from patera.response import ServerSentEvent
 
 NOT_FOUND = Descriptor(HttpStatus.NOT_FOUND, "Post not found", body=ErrorBody)
@@ -46,10 +48,11 @@ class CommentsApi(ApiController):
     @get("/")
     @produces(MediaType.APPLICATION_JSON)
     @open_api_docs(NOT_FOUND)
-    async def get_comments(self, req: Request, post_id: int) -> Response[list[CommentOut]]:
+    @db.readonly_session
+    async def get_comments(self, req: Request, post_id: int, session: AsyncSession) -> Response[list[CommentOut]]:
         """Return all comments of a post."""
-        await blog.post(post_id)
-        return req.res.json(await blog.store.list_comments(post_id))
+        await Post.query(session).get_or_404(post_id)
+        return req.res.json(await Comment.query(session).filter_by(post_id=post_id).order_by(Comment.id).all())
 
     @post("/")
     @consumes(MediaType.APPLICATION_JSON)
@@ -57,17 +60,17 @@ class CommentsApi(ApiController):
     @open_api_docs(NOT_FOUND)
     async def create_comment(self, req: Request, post_id: int, data: CommentData) -> Response[CommentOut]:
         """Comment on a post."""
-        return req.res.json(await blog.add_comment(post_id, data.author, data.text))
+        return req.res.json(await add_comment(post_id, data.author, data.text))
 
     # No test of an API can read a stream without an end, so the document leaves it out.
     @get("/feed", open_api_spec=False)
     async def feed(self, req: Request, post_id: int) -> Response:
         """Send every new comment of a post as an event."""
-        await blog.post(post_id)
+        await require_post(post_id)
         return req.res.sse(self._events(post_id))
 
     async def _events(self, post_id: int) -> AsyncIterator[ServerSentEvent]:
-        with blog.feed.watch(post_id) as comments:
+        with live.watch(post_id) as comments:
             yield ServerSentEvent(comment="connected")
             while True:
                 try:
@@ -88,8 +91,8 @@ class LiveComments(Controller):
         """Send every new comment of a post; what the client sends becomes one."""
         if self.app.get_conf("READ_ONLY"):
             raise BlogIsReadOnly
-        await blog.post(post_id)
-        with blog.feed.watch(post_id) as comments:
+        await require_post(post_id)
+        with live.watch(post_id) as comments:
             await req.accept()
             sending = asyncio.create_task(self._send_all(req, comments))
             try:
@@ -109,7 +112,7 @@ class LiveComments(Controller):
         except ValidationError as error:
             await req.send_json({"status": "error", "fields": [item["loc"] for item in error.errors()]})
         else:
-            await blog.add_comment(post_id, data.author, data.text)
+            await add_comment(post_id, data.author, data.text)
 
 
 def _shown(comment: Comment) -> CommentOut:

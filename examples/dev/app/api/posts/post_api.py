@@ -1,15 +1,18 @@
 """The posts, as JSON."""
 
 from datetime import datetime
-from math import ceil
 from typing import Annotated
 
 from pydantic import BaseModel, Field
 
 from app.api.api_controller import ApiController, ErrorBody, Page
-from app.extensions import blog
+from app.authentication import auth
+from app.extensions import db
+from app.models.post_model import Post
+from app.models.user_model import User
 from patera import HttpStatus, MediaType, Request, Response
 from patera.controller import Descriptor, Query, consumes, delete, get, open_api_docs, patch, path, post, produces
+from patera.database.sql import AsyncSession
 
 NOT_FOUND = Descriptor(HttpStatus.NOT_FOUND, "Post not found", body=ErrorBody)
 
@@ -27,9 +30,8 @@ class PostFilter(BaseModel):
 
 
 class PostData(BaseModel):
-    """A new post."""
+    """A new post; its author is who sends it."""
 
-    author_id: int
     title: Title
     text: Text
 
@@ -58,59 +60,59 @@ class PostsApi(ApiController):
 
     @get("/")
     @produces(MediaType.APPLICATION_JSON)
-    async def get_posts(self, req: Request, filter: Annotated[PostFilter, Query()]) -> Response[Page[PostOut]]:
+    @db.readonly_session
+    async def get_posts(
+        self, req: Request, filter: Annotated[PostFilter, Query()], session: AsyncSession
+    ) -> Response[Page[PostOut]]:
         """Return one page of the posts, the newest first."""
-        total = await blog.store.count_posts(author_id=filter.author_id, search=filter.search)
-        posts = await blog.store.list_posts(
-            limit=filter.per_page,
-            offset=(filter.page - 1) * filter.per_page,
-            author_id=filter.author_id,
-            search=filter.search,
-        )
-        pages = ceil(total / filter.per_page)
-        return req.res.json(
-            {
-                "items": posts,
-                "total": total,
-                "page": filter.page,
-                "pages": pages,
-                "per_page": filter.per_page,
-                "has_next": filter.page < pages,
-                "has_prev": filter.page > 1,
-            }
-        )
+        posts = Post.query(session).order_by(Post.id.desc())
+        if filter.author_id is not None:
+            posts = posts.where(Post.author_id == filter.author_id)
+        if filter.search:
+            posts = posts.where(Post.title.icontains(filter.search, autoescape=True))
+        return req.res.json(await posts.paginate(filter.page, filter.per_page))
 
     @get("/<int:post_id>")
     @produces(MediaType.APPLICATION_JSON)
     @open_api_docs(NOT_FOUND)
-    async def get_post(self, req: Request, post_id: int) -> Response[PostOut]:
+    @db.readonly_session
+    async def get_post(self, req: Request, post_id: int, session: AsyncSession) -> Response[PostOut]:
         """Return one post."""
-        return req.res.json(await blog.post(post_id))
+        return req.res.json(await Post.query(session).get_or_404(post_id))
 
     @post("/")
     @consumes(MediaType.APPLICATION_JSON)
     @produces(MediaType.APPLICATION_JSON, HttpStatus.CREATED)
-    @open_api_docs(Descriptor(HttpStatus.NOT_FOUND, "Author not found", body=ErrorBody))
-    async def create_post(self, req: Request, data: PostData) -> Response[PostOut]:
-        """Add a post."""
-        author = await blog.user(data.author_id)
-        post = await blog.store.add_post(author.id, data.title, data.text)
+    @auth.login_required
+    @db.managed_session
+    async def create_post(self, req: Request, data: PostData, session: AsyncSession) -> Response[PostOut]:
+        """Add a post of the user that is logged in."""
+        author = await User.query(session).get_or_404(req.user.id)
+        post = Post(user=author, title=data.title, text=data.text)
+        session.add(post)
+        await session.flush()
         return req.res.json(post).set_header("location", self.app.url_for("PostsApi.get_post", post_id=post.id))
 
     @patch("/<int:post_id>")
     @consumes(MediaType.APPLICATION_JSON)
     @produces(MediaType.APPLICATION_JSON)
     @open_api_docs(NOT_FOUND)
-    async def change_post(self, req: Request, post_id: int, changes: PostChanges) -> Response[PostOut]:
+    @auth.permission("post.change", obj="post_id")
+    @db.managed_session
+    async def change_post(
+        self, req: Request, post_id: int, changes: PostChanges, session: AsyncSession
+    ) -> Response[PostOut]:
         """Change title or text of a post."""
-        post = await blog.post(post_id)
-        await blog.store.change_post(post_id, changes.title or post.title, changes.text or post.text)
-        return req.res.json(await blog.post(post_id))
+        post = await Post.query(session).get_or_404(post_id)
+        post.title = changes.title or post.title
+        post.text = changes.text or post.text
+        return req.res.json(post)
 
     @delete("/<int:post_id>")
     @produces(MediaType.NO_CONTENT)
     @open_api_docs(NOT_FOUND)
-    async def delete_post(self, req: Request, post_id: int) -> None:
+    @auth.permission("post.change", obj="post_id")
+    @db.managed_session
+    async def delete_post(self, req: Request, post_id: int, session: AsyncSession) -> None:
         """Remove a post and its comments."""
-        await blog.post(post_id)
-        await blog.store.remove_post(post_id)
+        await session.delete(await Post.query(session).get_or_404(post_id))

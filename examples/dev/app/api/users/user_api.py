@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from app.api.api_controller import ApiController, ErrorBody
-from app.exceptions.custom_exceptions import EmailInUse, EntityNotFound
-from app.extensions import blog
-from app.storage.blog_store import EmailTaken, User
+from app.authentication import auth
+from app.extensions import db
+from app.models.user_model import Avatar, User
+from app.users import UserData, add_user
 from patera import HttpStatus, MediaType, Request, Response, UploadedFile, abort
 from patera.controller import (
     Descriptor,
@@ -21,16 +22,11 @@ from patera.controller import (
     produces,
     put,
 )
+from patera.database.sql import AsyncSession
+from patera.rate_limit import rate_limit
 
 MAX_AVATAR_BYTES = 1024 * 1024
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
-
-class UserData(BaseModel):
-    """What a client says about a new user."""
-
-    fullname: str = Field(min_length=1, max_length=100)
-    email: str = Field(max_length=200, pattern=r"^[^@\s]+@[^@\s]+$")
 
 
 class UserOut(BaseModel):
@@ -47,24 +43,27 @@ class UsersApi(ApiController):
 
     @get("/")
     @produces(MediaType.APPLICATION_JSON)
-    async def get_users(self, req: Request) -> Response[list[UserOut]]:
+    @db.readonly_session
+    async def get_users(self, req: Request, session: AsyncSession) -> Response[list[UserOut]]:
         """Return all users."""
-        return req.res.json(await blog.store.list_users())
+        return req.res.json(await User.query(session).order_by(User.id).all())
 
     @get("/<int:user_id>")
     @produces(MediaType.APPLICATION_JSON)
     @open_api_docs(Descriptor(HttpStatus.NOT_FOUND, "User not found", body=ErrorBody))
-    async def get_user(self, req: Request, user_id: int) -> Response[UserOut]:
+    @db.readonly_session
+    async def get_user(self, req: Request, user_id: int, session: AsyncSession) -> Response[UserOut]:
         """Return one user."""
-        return req.res.json(await blog.user(user_id))
+        return req.res.json(await User.query(session).get_or_404(user_id))
 
     @post("/")
     @consumes(MediaType.APPLICATION_JSON)
     @produces(MediaType.APPLICATION_JSON, HttpStatus.CREATED)
     @open_api_docs(Descriptor(HttpStatus.CONFLICT, "The address is in use", body=ErrorBody))
+    @rate_limit("10/minute", scope="registration")
     async def create_user(self, req: Request, data: UserData) -> Response[UserOut]:
-        """Add a user."""
-        user = await self._add(data)
+        """Add an author."""
+        user = await add_user(data)
         location = self.app.url_for("UsersApi.get_user", user_id=user.id)
         return req.res.json(user).set_header("location", location)
 
@@ -76,26 +75,24 @@ class UsersApi(ApiController):
         Descriptor(HttpStatus.NOT_FOUND, "User not found", body=ErrorBody),
         Descriptor(HttpStatus.UNSUPPORTED_MEDIA_TYPE, "The picture is no PNG", body=ErrorBody),
     )
-    async def upload_avatar(self, req: Request, user_id: int, picture: Annotated[UploadedFile, File()]) -> None:
+    @auth.permission("user.change", obj="user_id")
+    @db.managed_session
+    async def upload_avatar(
+        self, req: Request, user_id: int, picture: Annotated[UploadedFile, File()], session: AsyncSession
+    ) -> None:
         """Replace a user's picture by a PNG of at most 1 MiB."""
-        await blog.user(user_id)
+        user = await User.query(session).get_or_404(user_id)
         content = await picture.aread()
         if not content.startswith(PNG_SIGNATURE):
             abort("The picture must be a PNG", HttpStatus.UNSUPPORTED_MEDIA_TYPE)
-        await blog.store.set_avatar(user_id, content)
+        user.has_avatar = True
+        await session.merge(Avatar(user_id=user.id, picture=content))
 
     @get("/<int:user_id>/avatar")
     @produces(MediaType.IMAGE_PNG)
     @open_api_docs(Descriptor(HttpStatus.NOT_FOUND, "No such user, or one without a picture", body=ErrorBody))
-    async def get_avatar(self, req: Request, user_id: int) -> bytes:
+    @db.readonly_session
+    async def get_avatar(self, req: Request, user_id: int, session: AsyncSession) -> bytes:
         """Return a user's picture."""
-        picture = await blog.store.find_avatar(user_id)
-        if picture is None:
-            raise EntityNotFound("Avatar of user", user_id)
-        return picture
-
-    async def _add(self, data: UserData) -> User:
-        try:
-            return await blog.store.add_user(data.fullname, data.email)
-        except EmailTaken as error:
-            raise EmailInUse(data.email) from error
+        avatar = await Avatar.query(session).get_or_404(user_id)
+        return avatar.picture
