@@ -7,19 +7,13 @@ a test changes in a snippet is what the document leaves to the reader, such as p
 """
 
 import hashlib
-import importlib
 import os
 import re
-import sys
-import types
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from patera import Patera
 from tests.documents import ROOT
 
 PATH = Path(os.environ.get("PATERA_REFERENCE") or ROOT.parent / "shared" / "reference-readme.txt")
@@ -81,8 +75,36 @@ SNIPPETS = {
     908: ("9dc87b62", "00"),
     926: ("dcfe3301", "0"),
     940: ("3814f86a", "0000011111"),
-    # Commands, middleware, tests
+    # SQL databases
+    976: ("b8f901fc", "000000"),
+    987: ("c1e6aa36", "0110"),
+    997: ("2c5c5a51", "01110"),
+    1006: ("a2975b37", "0"),
+    1011: ("84e6849c", "0"),
+    1017: ("9e7dc950", "0"),
+    1025: ("b289630b", "00"),
+    1033: ("0eef6cc8", "000000"),
+    1043: ("b608032e", "011100"),
     1056: ("598c2f3a", "0000111"),
+    1067: ("7b3ba311", "000"),
+    1076: ("2689cb69", "000000"),
+    1090: ("c83440c8", "000"),
+    1103: ("3e6466aa", "00000000000 11111111"),
+    1130: ("0c97573c", "0"),
+    1136: ("7dd327fa", "0"),
+    1146: ("3d96c9fc", "0" * 9),
+    1161: ("213a7a73", "00000"),
+    1173: ("dfc7fde8", "011111110"),
+    1187: ("fe847358", "010"),
+    1199: ("c6d0674c", "00000 11111 000000 111"),
+    # Authentication
+    1463: ("0c32bca7", "0000000000 0111 00 01222333344555520 122200"),
+    1513: ("5b45a818", "01110"),
+    1523: ("d5f9ebc9", "00000 1111 01"),
+    1543: ("7d96a371", "0110"),
+    1552: ("250d04df", "000000"),
+    1569: ("d1957f87", "0000011"),
+    # Commands, middleware, tests
     1951: ("ef2e8d0e", "00000 11 111 22 11111 222"),
     1986: ("67b9afcb", "010"),
     1996: ("119a0f69", "00000000 1 2222"),
@@ -108,16 +130,13 @@ REPAIRS = {
     894: (r"login\)", 'login")'),
     # The comment takes the closing brace with it.
     948: (r"\{#.*\}", '{"user_id": user_id}'),
+    982: (r": str = ", "="),
+    1039: (r"(\w+): \w+, (\w+): \w+ =", r"\1, \2="),
+    1046: MISSING_COMMA,
+    1174: (r"= dict:", "="),
+    # The notation of a schema stands where a value is meant, and the comment where the comma belongs.
+    **dict.fromkeys((1545, 1546), (r": str = (\".+?\")", r": \1,")),
 }
-
-#: What the snippets of the config class use without importing it.
-CONFIG_NAMES = """
-from pathlib import Path
-from typing import Any, List, Optional, Type
-from pydantic import Field
-from patera import LogLevel, Request, Response
-from patera.logging import CompressionType, RetentionType, RotationType
-"""
 
 
 @dataclass(frozen=True)
@@ -206,71 +225,3 @@ def blocks() -> dict[int, dict[int, str]]:
 
 def digest_of(lines: dict[int, str]) -> str:
     return hashlib.sha256("\n".join(lines.values()).encode()).hexdigest()[:8]
-
-
-class Project:
-    """A project made of snippets: a folder with the package `app`, importable until its test ends.
-
-    Args:
-        folder: An empty folder.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def write(self, name: str, *parts: str) -> Path:
-        """Write a file; the folders above a module become packages."""
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join([*parts, ""]), encoding="utf-8")
-        if path.suffix == ".py":
-            for parent in path.relative_to(self.folder).parents[:-1]:
-                (self.folder / parent / "__init__.py").touch()
-        importlib.invalidate_caches()
-        return path
-
-    def add(self, *snippets: Snippet) -> None:
-        """Write each snippet into the file that its first line names."""
-        for each in snippets:
-            self.write(each.file_name, each.text)
-
-    def configure(self, *snippets: Snippet) -> None:
-        """Add snippets to the config class; what they import goes to the top of its file."""
-        path = self.folder / "app" / "configs.py"
-        text = path.read_text(encoding="utf-8")
-        for each in snippets:
-            imports = {number: line for number, line in each.lines.items() if line.startswith(("import ", "from "))}
-            rest = {number: line for number, line in each.lines.items() if number not in imports}
-            text = replace(each, lines=imports).text + text + replace(each, lines=rest).inside(1)
-        path.write_text(CONFIG_NAMES + text.removeprefix(CONFIG_NAMES), encoding="utf-8")
-
-    def load(self, name: str) -> Any:
-        """Import a module of the project."""
-        return importlib.import_module(name)
-
-    def application(self) -> Patera:
-        """Return a new application of the project."""
-        made: Patera = self.load("app").Application()
-        return made
-
-
-@contextmanager
-def project_in(folder: Path) -> Iterator[Project]:
-    """Make a folder importable, and forget at the end what was imported from it."""
-    before = set(sys.modules)
-    sys.path.insert(0, str(folder))
-    try:
-        yield Project(folder)
-    finally:
-        sys.path.remove(str(folder))
-        for name in set(sys.modules) - before:
-            if name.partition(".")[0] == "app":
-                del sys.modules[name]
-
-
-def run_snippet(text: str, **names: Any) -> dict[str, Any]:
-    """Execute text in a module of its own and return what it defines."""
-    module = types.ModuleType("app_snippet")
-    vars(module).update(names)
-    exec(compile(text, "app_snippet", "exec", dont_inherit=True), vars(module))
-    return vars(module)

@@ -8,7 +8,6 @@ import tomllib
 import zipfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import anyio
 import httpx
@@ -27,7 +26,9 @@ from patera.exceptions import (
 from patera.logging import DefaultLogger
 from patera.testing import PateraTestClient, PyJoltTestClient
 from tests.documents import python_environment, run_pytest, run_python
-from tests.reference_document import PATH, SNIPPETS, Project, Snippet, blocks, project_in, run_snippet, snippet
+from tests.reference_document import PATH, SNIPPETS, blocks, snippet
+from tests.reference_project import Project, project_in, run_snippet
+from tests.reference_signatures import assert_accepts, signatures
 from tests.server import run_process
 
 if not PATH.is_file():
@@ -54,13 +55,11 @@ class Answered(BaseModel):
 TestModel, ResponseModel, ErrorResponse, UserLoginData = Named, Answered, Answered, Named
 """
 
-SIGNATURE = re.compile(r'^(?:@|req\.res\.)?(\w+)\((?!")([^)]*)\)', re.MULTILINE)
 REQUEST_MEMBER = re.compile(r"^req\.(\w+) -> (.+?)\s*#", re.MULTILINE)
 PRINTED = re.compile(r'print\(f?"(.+)"\)')
 
-#: Blocks of the core's chapters that are no snippets of code: the commands of the database's extension.
-OTHER_BLOCKS = {1067}
-CORE = (range(129, 960), range(1056, 1068), range(1951, 2095))
+#: The chapters whose subjects the framework has.
+CHAPTERS = (range(129, 1231), range(1463, 1578), range(1951, 2095))
 
 
 @pytest.fixture
@@ -73,42 +72,19 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 def with_controller(project: Project, *parts: str) -> Patera:
     """Return an application with a controller `Part` at `/part` around parts of a class body."""
-    project.write("app/part.py", NAMES, '@path("/part")', "class Part(Controller):", *parts)
-    application = project.application()
-    application.register_controller(project.load("app.part").Part)
-    return application
-
-
-def signatures(found: Snippet) -> dict[str, inspect.Signature]:
-    """Return the signatures that a snippet lists, by name."""
-    listed = {name: f"def {name}({parameters}): ..." for name, parameters in SIGNATURE.findall(found.text)}
-    text = "\n".join(["from __future__ import annotations", *listed.values()])
-    defined = run_snippet(text, HttpStatus=HttpStatus, MediaType=MediaType)
-    return {name: inspect.signature(defined[name]) for name in listed}
-
-
-def assert_accepts(function: Any, documented: inspect.Signature) -> None:
-    """See to it that each documented parameter is in its place, and that further ones may be left out."""
-    own = list(inspect.signature(function).parameters.values())
-    for place, parameter in enumerate(documented.parameters.values()):
-        assert (own[place].name, own[place].kind) == (parameter.name, parameter.kind)
-        if parameter.default is not parameter.empty:
-            assert own[place].default == parameter.default
-    for parameter in own[len(documented.parameters) :]:
-        is_variadic = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        assert is_variadic or parameter.default is not parameter.empty
+    return project.with_controller(NAMES, *parts)
 
 
 # The document
 
 
-def test_every_block_of_the_core_is_a_snippet() -> None:
-    lines = {line for line in blocks() if any(line in chapter for chapter in CORE)}
-    assert lines - OTHER_BLOCKS == set(SNIPPETS)
+def test_every_block_of_these_chapters_is_a_snippet() -> None:
+    assert {line for line in blocks() if any(line in chapter for chapter in CHAPTERS)} == set(SNIPPETS)
 
 
 def test_every_snippet_is_run_by_a_test() -> None:
-    named = re.findall(r"\b(?:snippet\(|parametrize\(\"line\", \[)([\d, ]+)", Path(__file__).read_text())
+    text = "".join(path.read_text() for path in sorted(Path(__file__).parent.glob("test_reference_*.py")))
+    named = re.findall(r"\b(?:snippet\(|parametrize\(\"line\", \[)([\d, ]+)", text)
     assert set(map(int, re.findall(r"\d+", " ".join(named)))) == set(SNIPPETS)
 
 
