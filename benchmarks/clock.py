@@ -44,13 +44,12 @@ def take_turns(title: str, samplers: dict[str, Sampler], rounds: int) -> dict[st
     gc.collect()
     gc.freeze()
     for number in range(rounds):
-        print(f"\r{title}: round {number + 1} of {rounds} ", end="", file=sys.stderr, flush=True)
+        _show(f"{title}: round {number + 1} of {rounds}", is_last=number + 1 == rounds)
         first = number % len(names)
         for name in names[first:] + names[:first]:
             gc.collect()
             times[name].append(samplers[name](counts[name]))
     gc.unfreeze()
-    print(file=sys.stderr)
     return times
 
 
@@ -58,6 +57,14 @@ def cpu_microseconds(work: Callable[[], object]) -> float:
     started = time.process_time_ns()
     work()
     return (time.process_time_ns() - started) / 1_000
+
+
+def _show(text: str, *, is_last: bool) -> None:
+    """Show how far it is, in one line of a terminal; once in a log."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="\n" if is_last else "", file=sys.stderr, flush=True)
+    elif is_last:
+        print(text, file=sys.stderr, flush=True)
 
 
 def _count(sampler: Sampler) -> int:

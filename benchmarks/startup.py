@@ -1,6 +1,5 @@
 """What is not one request: many routes, the build of a large application, the import."""
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -15,8 +14,9 @@ from starlette.routing import Route
 from benchmarks.apps import patera_app
 from benchmarks.cases import resource_case
 from benchmarks.clock import Sampler, cpu_microseconds, ratio, spread, take_turns
-from benchmarks.driver import checked_sampler
+from benchmarks.driver import Bench
 from benchmarks.report import duration, limit
+from benchmarks.variants import VARIANTS
 
 CONTROLLERS = 1_000
 IMPORT = """
@@ -34,7 +34,7 @@ def row_of(name: str, rounds: int) -> tuple[str, ...]:
     times = measure(name, rounds)
     patera, other = times.values()
     found = ratio(patera, other)
-    cells = [f"{label}: {duration(spread(values))}" for label, values in times.items()]
+    cells = [f"{label}: {duration(spread(values).median)}" for label, values in times.items()]
     return (name, *cells, str(found), limit(found, target))
 
 
@@ -43,9 +43,9 @@ def last_route(count: int) -> Callable[[str, int], dict[str, list[float]]]:
 
     def measure(title: str, rounds: int) -> dict[str, list[float]]:
         app = patera_app.with_resources(count)
-        with asyncio.Runner() as runner:
+        with Bench() as bench:
             samplers = {
-                name: checked_sampler(runner, "patera", app, resource_case(number))
+                name: bench.sampler(VARIANTS["patera"], app, resource_case(number))
                 for name, number in (("last", count - 1), ("first", 0))
             }
             return take_turns(title, samplers, rounds)

@@ -6,6 +6,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 ROUTES = 500
+MANY_ROUTES = 5_000
+
+#: What the client of the guarded endpoint sends, and the user behind it.
+TOKEN = b"4f9d2c8be07a41d6"
+USERS_BY_TOKEN = {TOKEN.decode(): {"id": 7, "name": "Ada Lovelace"}}
+SCHEME = "Bearer "
 
 
 class UserOut(BaseModel):

@@ -3,15 +3,18 @@
 import os
 from collections.abc import Callable, Iterable
 
-from benchmarks.apps.models import ROUTES, USER_ROW, OrderIn, OrderOut, UserOut
-from patera import BaseConfig, MediaType, MiddlewareBase, Patera, Request, Response, app
+from benchmarks.apps import page
+from benchmarks.apps.models import MANY_ROUTES, ROUTES, SCHEME, USER_ROW, USERS_BY_TOKEN, OrderIn, OrderOut, UserOut
+from patera import BaseConfig, MediaType, MiddlewareBase, Patera, Request, Response, abort, app
 from patera.controller import Controller, consumes, get, path, post
+from patera.layer import Call, Layer, Place
 
 
 class EmptyConfig(BaseConfig):
     APP_NAME: str = "Benchmark"
     VERSION: str = "1.0"
     BASE_PATH: str = os.path.dirname(__file__)
+    TEMPLATES_DIR: str = page.TEMPLATES.name
     DEBUG: bool = False
 
 
@@ -20,7 +23,7 @@ class Config(EmptyConfig):
 
 
 class LayeredConfig(Config):
-    MIDDLEWARE: list[str] = [f"benchmarks.apps.patera_app:Layer{number}" for number in range(1, 6)]
+    MIDDLEWARE: list[str] = [f"benchmarks.apps.patera_app:Header{number}" for number in range(1, 6)]
 
 
 @app(__name__, configs=EmptyConfig)
@@ -36,6 +39,21 @@ class Application(Patera):
 @app(__name__, configs=LayeredConfig)
 class LayeredApplication(Patera):
     pass
+
+
+class TokenRequired(Layer):
+    place = Place.LOGIN
+
+    async def guard(self, call: Call) -> None:
+        request = call.request
+        assert request is not None
+        user = USERS_BY_TOKEN.get(request.headers.get("authorization", "").removeprefix(SCHEME))
+        if user is None:
+            abort("Login required", 401)
+        request.set_user(user)
+
+
+token_required = TokenRequired()
 
 
 @path("/")
@@ -61,8 +79,21 @@ class Api(Controller):
     async def create_order(self, req: Request, order: OrderIn) -> Response[OrderOut]:
         return req.res.json(order)
 
+    @get("/me")
+    @token_required
+    async def me(self, req: Request) -> Response:
+        return req.res.json(req.user)
 
-class Layer(MiddlewareBase):
+    @get("/blocking")
+    def blocking(self, req: Request) -> Response:
+        return req.res.json({"message": "Hello, World!"})
+
+    @get("/page")
+    async def page(self, req: Request) -> Response:
+        return await req.res.html(page.NAME, page.CONTEXT)
+
+
+class HeaderMiddleware(MiddlewareBase):
     number = 0
 
     async def middleware(self, req: Request) -> Response:
@@ -71,23 +102,23 @@ class Layer(MiddlewareBase):
         return res
 
 
-class Layer1(Layer):
+class Header1(HeaderMiddleware):
     number = 1
 
 
-class Layer2(Layer):
+class Header2(HeaderMiddleware):
     number = 2
 
 
-class Layer3(Layer):
+class Header3(HeaderMiddleware):
     number = 3
 
 
-class Layer4(Layer):
+class Header4(HeaderMiddleware):
     number = 4
 
 
-class Layer5(Layer):
+class Header5(HeaderMiddleware):
     number = 5
 
 
@@ -140,6 +171,7 @@ def with_resources(count: int) -> Patera:
 APPLICATIONS: dict[str, Callable[[], Patera]] = {
     "endpoints": Application,
     "routes": lambda: with_resources(ROUTES),
+    "many-routes": lambda: with_resources(MANY_ROUTES),
     "middleware": LayeredApplication,
     "cors": Application,
 }

@@ -1,11 +1,13 @@
 """Raw ASGI, written by hand for exactly these endpoints: the lower bound of what Python can do."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from pydantic_core import to_json
 
-from benchmarks.apps.models import ROUTES, USER_ROW, OrderIn, OrderOut, UserOut
+from benchmarks.apps import page
+from benchmarks.apps.models import MANY_ROUTES, ROUTES, SCHEME, USER_ROW, USERS_BY_TOKEN, OrderIn, OrderOut, UserOut
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -13,6 +15,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
 TEXT = (b"content-type", b"text/plain; charset=utf-8")
+HTML = (b"content-type", b"text/html; charset=utf-8")
 JSON = (b"content-type", b"application/json")
 LAYERS = tuple((b"x-layer-%d" % number, b"%d" % number) for number in range(1, 6))
 ANY_ORIGIN = (b"access-control-allow-origin", b"*")
@@ -52,11 +55,31 @@ async def endpoints(scope: Scope, receive: Receive, send: Send) -> None:
     elif path == "/orders" and scope["method"] == "POST":
         order = validate_order(await read(receive))
         await answer(send, 200, dump_order(shape_order(order)), JSON)
+    elif path == "/me":
+        await guarded(scope, send)
+    elif path == "/blocking":
+        await answer(send, 200, await asyncio.get_running_loop().run_in_executor(None, blocking), JSON)
+    elif path == "/page":
+        await answer(send, 200, page.template.render(page.CONTEXT).encode(), HTML)
     elif path.startswith("/users/") and path[7:].isdigit():
         user_id = int(path[7:])
         await answer(send, 200, to_json({"id": user_id, "name": f"user {user_id}"}), JSON)
     else:
         await answer(send, 404, to_json({"status": "error", "message": "Endpoint not found"}), JSON)
+
+
+async def guarded(scope: Scope, send: Send) -> None:
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            user = USERS_BY_TOKEN.get(value.decode("latin-1").removeprefix(SCHEME))
+            if user is not None:
+                await answer(send, 200, to_json(user), JSON)
+                return
+    await answer(send, 401, to_json({"status": "error", "message": "Login required"}), JSON)
+
+
+def blocking() -> bytes:
+    return to_json({"message": "Hello, World!"})
 
 
 async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,8 +95,8 @@ async def cors(scope: Scope, receive: Receive, send: Send) -> None:
     await answer(send, 200, body, JSON)
 
 
-def routes() -> Any:
-    numbers = {f"resource{number}": number for number in range(ROUTES)}
+def routes(count: int) -> Any:
+    numbers = {f"resource{number}": number for number in range(count)}
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         _, resource, resource_id = scope["path"].split("/")
@@ -84,7 +107,8 @@ def routes() -> Any:
 
 APPLICATIONS: dict[str, Callable[[], Any]] = {
     "endpoints": lambda: endpoints,
-    "routes": routes,
+    "routes": lambda: routes(ROUTES),
+    "many-routes": lambda: routes(MANY_ROUTES),
     "middleware": lambda: middleware,
     "cors": lambda: cors,
 }

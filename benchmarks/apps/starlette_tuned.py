@@ -6,14 +6,16 @@ from typing import Any
 from pydantic_core import to_json
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from benchmarks.apps.models import ROUTES, USER_ROW, OrderIn, OrderOut, UserOut
+from benchmarks.apps import page
+from benchmarks.apps.models import MANY_ROUTES, ROUTES, SCHEME, USER_ROW, USERS_BY_TOKEN, OrderIn, OrderOut, UserOut
 
 
 class JSONResponse(Response):
@@ -45,6 +47,26 @@ async def create_order(request: Request) -> Response:
     return JSONResponse(OrderOut.model_validate(order))
 
 
+def login(request: Request) -> dict[str, Any]:
+    """Return the user, or refuse: called by the endpoints that need one."""
+    user = USERS_BY_TOKEN.get(request.headers.get("authorization", "").removeprefix(SCHEME))
+    if user is None:
+        raise HTTPException(401)
+    return user
+
+
+async def me(request: Request) -> Response:
+    return JSONResponse(login(request))
+
+
+def blocking(request: Request) -> Response:
+    return JSONResponse({"message": "Hello, World!"})
+
+
+async def show_page(request: Request) -> Response:
+    return HTMLResponse(page.template.render(page.CONTEXT))
+
+
 class LayerMiddleware:
     def __init__(self, app: ASGIApp, number: int) -> None:
         self.app = app
@@ -71,6 +93,9 @@ def endpoints(*middleware: Middleware) -> Starlette:
         Route("/users/{user_id:int}", user),
         Route("/model", model),
         Route("/orders", create_order, methods=["POST"]),
+        Route("/me", me),
+        Route("/blocking", blocking),
+        Route("/page", show_page),
     ]
     return Starlette(routes=routes, middleware=list(middleware))
 
@@ -82,13 +107,14 @@ def resource(number: int) -> Route:
     return Route(f"/resource{number}/{{resource_id:int}}", endpoint)
 
 
-def routes() -> Starlette:
-    return Starlette(routes=[resource(number) for number in range(ROUTES)])
+def routes(count: int) -> Starlette:
+    return Starlette(routes=[resource(number) for number in range(count)])
 
 
 APPLICATIONS: dict[str, Callable[[], Any]] = {
     "endpoints": endpoints,
-    "routes": routes,
+    "routes": lambda: routes(ROUTES),
+    "many-routes": lambda: routes(MANY_ROUTES),
     "middleware": lambda: endpoints(*(Middleware(LayerMiddleware, number=number) for number in range(1, 6))),
     "cors": lambda: endpoints(Middleware(CORSMiddleware, allow_origins=["*"])),
 }
