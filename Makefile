@@ -7,11 +7,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+# What the tests use beside the base install.
+EXTRAS := testing,auth,cache,mysql,postgres,ratelimit
 
 .PHONY: run install test lint types format bench build clean
 
 run: $(VENV)/base.stamp
-	cd examples/dev && exec $(abspath $(BIN))/python run.py
+	cd examples/dev && $(abspath $(BIN))/python cli.py db-upgrade && exec $(abspath $(BIN))/python run.py
 
 install: $(VENV)/dev.stamp
 
@@ -47,9 +49,9 @@ $(VENV)/base.stamp: pyproject.toml
 		{ echo "Patera needs Python 3.11 or newer; name one: make PYTHON=python3.13 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable ".[auth,ratelimit]"
 	touch $@
 
 $(VENV)/dev.stamp: $(VENV)/base.stamp
-	$(BIN)/python -m pip install --quiet --editable ".[testing]" --group test --group typing --group lint
+	$(BIN)/python -m pip install --quiet --editable ".[$(EXTRAS)]" --group test --group benchmarks --group typing --group lint
 	touch $@

@@ -1,5 +1,6 @@
 """Fixtures for all tests: a clean environment, small applications, clients that close themselves."""
 
+import asyncio
 import itertools
 import os
 import sys
@@ -15,6 +16,7 @@ from loguru import logger
 from patera import BaseConfig, Patera, app
 from patera._context import current_application, current_request, running_applications
 from patera.testing import PateraTestClient
+from tests.databases import drop_databases
 
 IMPORT_STRING_KEYS = (
     "CONTROLLERS",
@@ -26,7 +28,15 @@ IMPORT_STRING_KEYS = (
     "LOGGERS",
 )
 
+#: What `make_app` signs with unless a test says otherwise; fit for production.
+SECRET_KEY = "mJ2vQ8xT4bN7cK1wR9yH5dL3fP6gS0zA"
+
 numbers = itertools.count(1)
+
+
+def pytest_sessionfinish() -> None:
+    """Leave no database behind on a server."""
+    asyncio.run(drop_databases())
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +81,7 @@ def make_app(tmp_path: Path) -> Iterator[Callable[..., Patera]]:
         module.__file__ = str(tmp_path / "app.py")
         sys.modules[module.__name__] = module
         modules.append(module.__name__)
-        defaults = {"APP_NAME": "Test", "VERSION": "1.0", "BASE_PATH": str(tmp_path), "SECRET_KEY": "k" * 40}
+        defaults = {"APP_NAME": "Test", "VERSION": "1.0", "BASE_PATH": str(tmp_path), "SECRET_KEY": SECRET_KEY}
         values = {**defaults, **values, "CONTROLLERS": [*controllers, *values.get("CONTROLLERS", ())]}
         return _application(module, values)()
 

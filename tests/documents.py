@@ -164,7 +164,8 @@ class PageRun:
             key: [cls for cls in classes if issubclass(cls, kind) and not _is_base(cls, classes)]
             for kind, key in KEYS.items()
         }
-        values["EXTENSIONS"] = [value for value in own if isinstance(value, BaseExtension)]
+        values["EXTENSIONS"] = [value for value in names.values() if isinstance(value, BaseExtension)]
+        values["MODELS"] = [cls for cls in classes if hasattr(cls, "__table__")]
         for config in (cls for cls in classes if issubclass(cls, BaseConfig)):
             values |= _own_values(config)
         return self._make_app(*(cls for cls in controllers if not _is_base(cls, classes)), **values)
@@ -290,7 +291,7 @@ def run_python(folder: Path, *arguments: str, **variables: str) -> subprocess.Co
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
 
 

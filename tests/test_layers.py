@@ -17,12 +17,15 @@ EXTENSIONS = set(
 #: A name that ends in `_` stands for all names that begin so; the longest fitting name counts.
 LAYERS = [
     set("http _types _validation concurrency _context _endpoint exceptions exception _imports _aliases".split()),
-    set("config _config_ logging _log_ layer _layers controller parameters extension cli".split()),
+    set("config _config_ logging _log_ layer _layers controller parameters extension secret_key cli".split()),
     set(
         "request response middleware uploads _body _cookies _files _forms _headers _json _sockets _streams "
         "_values".split()
     ),
-    set("_compiler _static _templating _sandbox openapi inspect routing cli._commands cli._parse cli._run".split()),
+    set(
+        "_browser_context _compiler _static _templating _sandbox openapi inspect routing cli._commands cli._parse "
+        "cli._run".split()
+    ),
     set("application _loading _lifecycle __init__".split()),
     set("testing _lifespan_session _websocket_session cli._".split()),
     EXTENSIONS,
@@ -32,7 +35,7 @@ EXTENSION_IMPORTS = {
     "admin": {"auth", "database", "email", "task_manager"},
     "ai_interface": {"database"},
     "state_machine": {"database"},
-    "auth": {"sessions"},
+    "auth": {"csrf", "sessions"},
     "csrf": {"sessions"},
     "sessions": {"caching"},
     "email": {"task_manager"},

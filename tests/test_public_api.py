@@ -16,6 +16,10 @@ DOCUMENTED = {
         "BaseConfig BaseExtension HttpMethod HttpStatus LogLevel MediaType MiddlewareBase Patera Request Response "
         "UploadedFile abort app app_path html_abort on_shutdown on_startup run_in_background run_sync_or_async"
     ),
+    "patera.auth": (
+        "AuthUtils Authentication AuthenticationException AuthorizationException UnauthorizedException login_required "
+        "role_required"
+    ),
     "patera.cli": "CLIController argument command",
     "patera.controller": (
         "Controller Descriptor after_request before_request consumes cors delete development get no_cors open_api_docs "
