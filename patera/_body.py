@@ -9,12 +9,12 @@ from typing import Any, Literal
 import anyio
 from loguru import logger
 from python_multipart.multipart import parse_options_header
-from starlette.requests import ClientDisconnect, empty_receive, empty_send
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as StarletteRequest
 
 from ._forms import FORM_TYPES, MAX_FIELD_SIZE, MAX_FIELDS, MAX_FILES, FilesView, Form, FormView, read_form
 from ._json import parse_json
-from ._types import Message, Receive, Scope, Send
+from ._types import Message
 from ._values import MultiValues
 from .exceptions import MalformedRequest, PayloadTooLarge, UnsupportedMediaType
 from .http import MediaType
@@ -77,20 +77,11 @@ class BodyRequest(StarletteRequest[Any]):
     """Starlette's request with limits, strict readers and deferred closing; base of `Request`."""
 
     #: Bytes of a body at most; None for no limit. The endpoint sets it.
-    _body_limit: int | None = None
+    _body_limit: int | None
 
-    _deferred: list[Callable[[], Any]] | None = None
+    _deferred: list[Callable[[], Any]] | None
 
     _form: Form | None
-
-    # Starlette's initialisers set the same attributes, in two calls more, and refuse websockets.
-    def __init__(self, scope: Scope, receive: Receive = empty_receive, send: Send = empty_send) -> None:
-        self.scope = scope
-        self._receive = receive
-        self._send = send
-        self._stream_consumed = False
-        self._is_disconnected = False
-        self._form = None
 
     def single_header(self, name: str) -> str | None:
         """Return the value of a header that must not be repeated, or None without one.

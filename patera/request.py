@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from starlette._utils import get_route_path
 from starlette.datastructures import URL, State
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, empty_receive, empty_send
 
 from ._body import media_type_of
 from ._context import current_request as request_being_answered
@@ -17,7 +17,7 @@ from ._cookies import parse_cookies
 from ._imports import late
 from ._json import check_json_numbers, parse_json
 from ._sockets import SocketRequest, WebSocketDisconnect
-from ._types import Send
+from ._types import Receive, Scope, Send
 from ._values import MissingValue, MultiValues, QueryParams
 from .response import Response
 from .uploads import UploadedFile
@@ -62,17 +62,30 @@ class Request(SocketRequest):
         send: The server's function that takes events.
     """
 
-    _user: Any = None
-    #: What the route decided at build, and what the middleware chain ends in; the exchange sets them.
-    _exchange: Any = None
+    #: Made when `res` is first used; the build sets the application's own class.
     _response_class: type[Response[Any]] = Response
-    _respond: Any = None
-    #: Whether the hooks behind the endpoint have begun; they never run twice.
-    _is_hooked: bool = False
-    _response: Response[Any] | None = None
-    #: What `before_send()` noted, and whether it has run.
-    _before_send: tuple[BeforeSend, ...] = ()
-    _is_answered: bool = False
+
+    # Starlette's initialisers set the same attributes, in two calls more, and refuse websockets. What every request
+    # writes or asks for later is set here: attributes that come in one order make the fastest objects.
+    def __init__(self, scope: Scope, receive: Receive = empty_receive, send: Send = empty_send) -> None:
+        self.scope = scope
+        self._receive = receive
+        self._send = send
+        self._stream_consumed = False
+        self._is_disconnected = False
+        self._form = None
+        self._deferred = None
+        self._user: Any = None
+        #: What the route decided at build, and what the middleware chain ends in; the exchange sets them.
+        self._exchange: Any = None
+        self._body_limit = None
+        self._respond: Any = None
+        self._response: Response[Any] | None = None
+        #: Whether the hooks behind the endpoint have begun; they never run twice.
+        self._is_hooked = False
+        #: What `before_send()` noted, and whether it has run.
+        self._before_send: tuple[BeforeSend, ...] = ()
+        self._is_answered = False
 
     @property
     def method(self) -> str:
