@@ -160,7 +160,8 @@ def current_request_id() -> str:
     request = current_request.get()
     if request is None:
         return _id_of_starting_request.get()
-    return request.scope.get("patera.request_id") or NO_REQUEST_ID
+    identifier: bytes = request.scope.get("patera.request_id", b"")
+    return identifier.decode("ascii") or NO_REQUEST_ID
 
 
 def _is_async(func: Callable[..., Any]) -> bool:

@@ -161,8 +161,8 @@ class Request(SocketRequest):
     @property
     def request_id(self) -> str:
         """The id of this request in logs and in the answer's header; empty outside an application."""
-        identifier: str = self.scope.get("patera.request_id", "")
-        return identifier
+        identifier: bytes = self.scope.get("patera.request_id", b"")
+        return identifier.decode("ascii")
 
     @property
     def user(self) -> Any:

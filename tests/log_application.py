@@ -28,7 +28,7 @@ class LoggedRequest:
     """The part of a request that logging uses."""
 
     def __init__(self, app: Any, request_id: str | None = None) -> None:
-        self.scope = {"app": app, **({"patera.request_id": request_id} if request_id else {})}
+        self.scope = {"app": app, **({"patera.request_id": request_id.encode()} if request_id else {})}
 
 
 class Memory(list[str]):

@@ -32,7 +32,7 @@ class Request:
     """The part of a request that background tasks use."""
 
     def __init__(self, app: Any, request_id: str) -> None:
-        self.scope = {"app": app, "patera.request_id": request_id}
+        self.scope = {"app": app, "patera.request_id": request_id.encode()}
 
 
 class Greeter:

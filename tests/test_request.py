@@ -113,12 +113,12 @@ async def join(request: Request) -> bytes:
 def test_constructor_of_http_request_sets_what_starlette_sets() -> None:
     scope, channel = http_scope(), Channel()
     ours = Request(scope, channel.receive, channel.send)
-    assert vars(ours) == vars(StarletteRequest(scope, channel.receive, channel.send))
+    assert vars(StarletteRequest(scope, channel.receive, channel.send)).items() <= vars(ours).items()
 
 
 def test_constructor_without_receive_and_send_sets_what_starlette_sets() -> None:
     scope = http_scope()
-    assert vars(Request(scope)) == vars(StarletteRequest(scope))
+    assert vars(StarletteRequest(scope)).items() <= vars(Request(scope)).items()
 
 
 @pytest.mark.parametrize("chunks", [(b"all",), (b"",), (b"a", b"b", b"")])
@@ -126,7 +126,7 @@ async def test_body_leaves_what_starlette_leaves(chunks: tuple[bytes, ...]) -> N
     ours, stock = (cls(http_scope(), Channel(*body_events(*chunks)).receive) for cls in (Request, StarletteRequest))
     await ours.body()
     await stock.body()
-    assert without_functions(ours) == without_functions(stock)
+    assert without_functions(stock).items() <= without_functions(ours).items()
 
 
 def without_functions(request: StarletteRequest) -> dict[str, Any]:
@@ -137,7 +137,7 @@ async def test_json_leaves_what_starlette_leaves() -> None:
     ours, stock = (cls(http_scope(), Channel(*body_events(b"[1]")).receive) for cls in (Request, StarletteRequest))
     await ours.json()
     await stock.json()
-    assert without_functions(ours) == without_functions(stock)
+    assert without_functions(stock).items() <= without_functions(ours).items()
 
 
 def test_mapping_of_values_holds_what_starlettes_mapping_holds() -> None:
@@ -228,7 +228,7 @@ def test_route_handler_is_matched_endpoint() -> None:
 
 
 def test_request_id_is_the_scopes() -> None:
-    request = Request({**http_scope(), "patera.request_id": "7f"})
+    request = Request({**http_scope(), "patera.request_id": b"7f"})
     assert (request.request_id, http_request().request_id) == ("7f", "")
 
 

@@ -17,7 +17,7 @@ from patera.http import HttpStatus
 
 from .hosts import HostRule
 
-#: Returns the request's id; None where an edge outside puts it on the answer.
+#: Returns the request's id as it is sent; None where an edge outside puts it on the answer.
 Enter = Callable[[Scope], bytes | None]
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=-]{1,128}")
@@ -27,8 +27,6 @@ REQUEST_ID_KEY = "patera.request_id"
 #: Set on the scope by the outermost application, so that one mounted below adds nothing twice.
 EDGE_KEY = "patera.edge"
 
-#: Headers within these sizes need not be added up, as long as there are few.
-SHORT_NAME, SHORT_VALUE = 128, 1024
 HOST_SIZE, REQUEST_ID_SIZE = len(b"host"), len(b"x-request-id")
 
 #: Stands for several `Host` headers; no rule accepts it.
@@ -65,8 +63,9 @@ class RequestIds:
 
     def renew(self) -> None:
         """Take new random bits, so that a forked worker repeats no id of its parent."""
-        self.prefix = secrets.token_hex(10)
-        self.next = itertools.count(1).__next__
+        form = f"{secrets.token_hex(10)}-%d".encode("ascii")
+        #: Returns the next id.
+        self.next = map(form.__mod__, itertools.count(1)).__next__
 
 
 _ids = RequestIds()
@@ -89,41 +88,31 @@ class Gate:
         self.force_https = force_https
         self.enter = self._compile()
 
-    def _compile(self) -> Enter:  # noqa: C901 - one frame: a call for each header costs more than its work
+    def _compile(self) -> Enter:
         """Return the function that checks a scope and notes its id: one pass over the headers, no further calls."""
-        known, force_https, check = self.hosts.known, self.force_https, self._check
-        few = self.limit // (SHORT_NAME + SHORT_VALUE)
+        known, limit, force_https, check = self.hosts.known, self.limit, self.force_https, self._check
         enter_mounted = self._enter_mounted
 
-        def enter(scope: Scope) -> bytes | None:  # noqa: C901
+        def enter(scope: Scope) -> bytes | None:
             if EDGE_KEY in scope:
                 return enter_mounted(scope)
-            headers = scope["headers"]
-            host = given = None
-            is_suspect = force_https or len(headers) > few
-            for name, value in headers:
-                # Lengths are cheaper to compare than bytes, and adding them all up costs more than the rest of this.
-                size = len(name)
-                if size == HOST_SIZE:
+            size = 0
+            host = request_id = None
+            for name, value in scope["headers"]:
+                # Lengths are cheaper to compare than bytes.
+                length = len(name)
+                size += length + len(value)
+                if length == HOST_SIZE:
                     if name == b"host":
                         host = value if host is None else _SEVERAL
-                elif size >= REQUEST_ID_SIZE:
-                    if size > SHORT_NAME:
-                        is_suspect = True
-                    elif name == b"x-request-id" and given is None and _REQUEST_ID.fullmatch(value):
-                        given = value
-                if len(value) > SHORT_VALUE:
-                    is_suspect = True
-            if given is not None:
-                scope[REQUEST_ID_KEY] = given.decode("ascii")
-            else:
-                identifier = scope.get(REQUEST_ID_KEY)
-                if identifier is None:
-                    identifier = scope[REQUEST_ID_KEY] = f"{_ids.prefix}-{_ids.next()}"
-                given = identifier.encode("ascii")
-            if is_suspect or host not in known:
+                elif length == REQUEST_ID_SIZE and name == b"x-request-id" and request_id is None:
+                    request_id = _harmless(value)
+            if request_id is None:
+                request_id = scope.get(REQUEST_ID_KEY) or _ids.next()
+            scope[REQUEST_ID_KEY] = request_id
+            if size > limit or force_https or host not in known:
                 check(scope, host)
-            return given
+            return request_id
 
         return enter
 
@@ -143,6 +132,11 @@ class Gate:
             raise _refused("Malformed Host header" if self.hosts.is_malformed(host) else "Host not allowed")
         if self.force_https and scope.get("scheme") not in SECURE_SCHEMES:
             raise _needs_https(scope, host)
+
+
+def _harmless(request_id: bytes) -> bytes | None:
+    """Return a client's id, unless it could not stand in a log or a header."""
+    return request_id if _REQUEST_ID.fullmatch(request_id) else None
 
 
 def gate_of(configs: dict[str, Any]) -> Gate:

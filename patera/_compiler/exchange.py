@@ -189,7 +189,7 @@ async def refuse(
     else:
         runtime.errors.render(response, refusal.error)
     is_mounted = EDGE_KEY in scope
-    request_id = None if is_mounted else scope["patera.request_id"].encode("ascii")
+    request_id = None if is_mounted else scope["patera.request_id"]
     extra = () if is_mounted else edge_headers(scope, policy, security)
     start, body = whole_messages(response, extra, request_id, scope["method"], security.names)
     with suppress(OSError):
