@@ -69,6 +69,7 @@ class Response(StarletteResponse, Generic[T]):
         background: Starlette task to run after the response was sent.
     """
 
+    body: bytes
     _template: tuple[str, Mapping[str, Any] | None, bool] | None
     _stream: StreamBody | FileBody | None
     _added_type: RawHeader | None
@@ -93,7 +94,7 @@ class Response(StarletteResponse, Generic[T]):
         self._stream = None
         #: False while something is set that no body was made of yet.
         self._is_shaped = True
-        self._headers: ResponseHeaders | None = None
+        self._live_headers: ResponseHeaders | None = None
         if headers is not None:
             self.set_headers(headers)
         if media_type is not None:
@@ -113,10 +114,10 @@ class Response(StarletteResponse, Generic[T]):
     @property
     def headers(self) -> ResponseHeaders:
         """The headers, to read and to change."""
-        headers = self._headers
+        headers = self._live_headers
         # Foreign code may have put another list in place.
         if headers is None or headers._list is not self.raw_headers:
-            headers = self._headers = ResponseHeaders(raw=self.raw_headers)
+            headers = self._live_headers = ResponseHeaders(raw=self.raw_headers)
         return headers
 
     @property
