@@ -6,19 +6,16 @@ import sys
 import tempfile
 from collections.abc import Callable
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-
-from benchmarks.apps import patera_app
+from benchmarks.apps import patera_app, starlette_items
 from benchmarks.cases import resource_case
 from benchmarks.clock import Sampler, cpu_microseconds, ratio, spread, take_turns
 from benchmarks.driver import Bench
+from benchmarks.fresh import bytecode_settings
 from benchmarks.report import duration, limit
 from benchmarks.variants import VARIANTS
 
 CONTROLLERS = 1_000
+FEW_ROUTES = 10
 IMPORT = """
 import time, pydantic
 pydantic.BaseModel
@@ -39,14 +36,14 @@ def row_of(name: str, rounds: int) -> tuple[str, ...]:
 
 
 def last_route(count: int) -> Callable[[str, int], dict[str, list[float]]]:
-    """The last of many routes beside the first one, both in Patera."""
+    """The last of many routes beside the first of ten, both in Patera."""
 
     def measure(title: str, rounds: int) -> dict[str, list[float]]:
-        app = patera_app.with_resources(count)
+        many, few = patera_app.with_resources(count), patera_app.with_resources(FEW_ROUTES)
         with Bench() as bench:
             samplers = {
-                name: bench.sampler(VARIANTS["patera"], app, resource_case(number))
-                for name, number in (("last", count - 1), ("first", 0))
+                "last": bench.sampler(VARIANTS["patera"], many, resource_case(count - 1)),
+                "first of 10": bench.sampler(VARIANTS["patera"], few, resource_case(0)),
             }
             return take_turns(title, samplers, rounds)
 
@@ -54,24 +51,13 @@ def last_route(count: int) -> Callable[[str, int], dict[str, list[float]]]:
 
 
 def build_time(title: str, rounds: int) -> dict[str, list[float]]:
-    """1,000 controllers of two endpoints beside Starlette's 2,000 routes."""
+    """1,000 controllers of two endpoints beside Starlette's 2,000 routes; classes and functions exist before."""
     controllers = patera_app.two_endpoint_controllers(CONTROLLERS)
-
-    async def endpoint(request: Request) -> Response:
-        return JSONResponse({"id": request.path_params["item_id"]})
-
-    def starlette() -> None:
-        routes = [
-            route
-            for number in range(CONTROLLERS)
-            for route in (
-                Route(f"/items{number}/{{item_id:int}}", endpoint),
-                Route(f"/items{number}", endpoint, methods=["POST"]),
-            )
-        ]
-        Starlette(routes=routes).build_middleware_stack()
-
-    samplers = {"Patera": once(lambda: patera_app.with_controllers(controllers).build()), "Starlette": once(starlette)}
+    endpoints = [starlette_items.two_endpoints() for _ in range(CONTROLLERS)]
+    samplers = {
+        "Patera": once(lambda: patera_app.with_controllers(controllers).build()),
+        "Starlette": once(lambda: starlette_items.with_items(endpoints).build_middleware_stack()),
+    }
     return take_turns(title, samplers, rounds)
 
 
@@ -90,11 +76,11 @@ def once(work: Callable[[], object]) -> Sampler:
 
 def importing(module: str, bytecode: str) -> Sampler:
     """A sampler of an import from bytecode, as it is for every process but the first."""
-    settings = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": bytecode}
+    environment = {**os.environ, **bytecode_settings(bytecode)}
     command = [sys.executable, "-c", IMPORT.format(module)]
 
     def sample(count: int) -> float:
-        found = subprocess.run(command, env={**os.environ, **settings}, capture_output=True, text=True, check=True)
+        found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         return int(found.stdout) / 1_000
 
     return sample
