@@ -1,8 +1,14 @@
-"""How many function calls one request takes: the same number on every machine."""
+"""How many function calls one request takes: the same number on every machine.
 
+Only calls that Patera's code makes or is the target of count, so that another version of Starlette or Pydantic changes
+nothing. Each is noted for the module that is called or, where that is none of Patera's, for the one that calls.
+"""
+
+import gc
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -11,9 +17,7 @@ from benchmarks.cases import Case
 from benchmarks.driver import ASGIApp, Exchange
 
 WARM_UP = 10
-
-#: What the measurement itself calls.
-OWN = "benchmarks.driver", "benchmarks.calls"
+PACKAGE = "patera."
 
 
 @dataclass(frozen=True)
@@ -26,9 +30,15 @@ class Calls:
     def __str__(self) -> str:
         return f"{self.python} Python and {self.builtin} builtin calls"
 
+    def __add__(self, other: "Calls") -> "Calls":
+        return Calls(self.python + other.python, self.builtin + other.builtin)
+
+    def exceeds(self, budget: "Calls") -> bool:
+        return self.python > budget.python or self.builtin > budget.builtin
+
 
 def total(modules: Mapping[str, Calls]) -> Calls:
-    return Calls(sum(calls.python for calls in modules.values()), sum(calls.builtin for calls in modules.values()))
+    return sum(modules.values(), start=Calls(0, 0))
 
 
 async def count_calls(app: ASGIApp, case: Case) -> dict[str, Calls]:
@@ -38,22 +48,39 @@ async def count_calls(app: ASGIApp, case: Case) -> dict[str, Calls]:
         await app(case.scope(), exchange.receive, exchange.send)
     python: Counter[str] = Counter()
     builtin: Counter[str] = Counter()
-    note = _noting(python, builtin)
     exchange, scope = Exchange(case.body), case.scope()
+    with _profiled(_noting(python, builtin)):
+        await app(scope, exchange.receive, exchange.send)
+    return {module: Calls(python[module], builtin[module]) for module in sorted({*python, *builtin})}
+
+
+@contextmanager
+def _profiled(note: Callable[[FrameType, str, Any], None]) -> Iterator[None]:
+    """Tell `note` of every call, of none that a garbage collection or a leftover of other code makes."""
+    gc.collect()
+    gc.disable()
+    before = sys.getprofile()
     sys.setprofile(note)
     try:
-        await app(scope, exchange.receive, exchange.send)
+        yield
     finally:
-        sys.setprofile(None)
-    modules = sorted({*python, *builtin} - set(OWN))
-    return {module: Calls(python[module], builtin[module]) for module in modules}
+        sys.setprofile(before)
+        gc.enable()
 
 
 def _noting(python: Counter[str], builtin: Counter[str]) -> Callable[[FrameType, str, Any], None]:
     def note(frame: FrameType, event: str, argument: Any) -> None:
         if event == "call":
-            python[frame.f_globals["__name__"]] += 1
+            module = _own(frame) or _own(frame.f_back)
+            python.update([module] if module else [])
         elif event == "c_call":
-            builtin[frame.f_globals["__name__"]] += 1
+            module = _own(frame)
+            builtin.update([module] if module else [])
 
     return note
+
+
+def _own(frame: FrameType | None) -> str:
+    """The module of a frame, empty where it is none of Patera's."""
+    module: str = frame.f_globals["__name__"] if frame is not None else ""
+    return module if module.startswith(PACKAGE) else ""

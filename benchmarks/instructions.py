@@ -1,7 +1,8 @@
 """How many processor instructions one request takes, counted by valgrind: no clock, and hardly any noise.
 
-`python -m benchmarks.instructions NAME ...` is what runs inside valgrind: it calls `getppid()` before and after the
-measured requests of each endpoint, where valgrind writes down what it has counted so far.
+`python -m benchmarks.instructions VARIANT NAME ...` is what runs inside valgrind. Importing and building would take a
+minute there, so it is told to begin after that. `getppid()` is called before and after the measured requests of each
+endpoint, where valgrind writes down what it has counted so far.
 """
 
 import asyncio
@@ -13,29 +14,38 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 WARM_UP, COUNT = 100, 200
 BASELINE = "raw"
+CONTROL = "callgrind_control"
 _TOTAL = re.compile(r"^(?:totals|summary): (\d+)", re.MULTILINE)
 
 
 def is_available() -> bool:
-    return shutil.which("valgrind") is not None
+    return shutil.which("valgrind") is not None and shutil.which(CONTROL) is not None
 
 
 def count_instructions(names: Sequence[str]) -> dict[str, float]:
     """Return the instructions of each case, as a multiple of what raw ASGI takes in the same run."""
-    found = {variant: _run(variant, names) for variant in (BASELINE, "patera")}
+    print("valgrind counts instructions, which takes some seconds", file=sys.stderr, flush=True)
+    variants = (BASELINE, "patera")
+    with ThreadPoolExecutor() as pool:
+        found = dict(zip(variants, pool.map(_run, variants, repeat(names)), strict=True))
     return {name: round(found["patera"][name] / found[BASELINE][name], 2) for name in names}
 
 
 def _run(variant: str, names: Sequence[str]) -> dict[str, float]:
-    print(f"valgrind counts the instructions of {variant}, which takes a minute", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        command = ["valgrind", "--tool=callgrind", "--dump-before=getppid", f"--callgrind-out-file={folder}/out"]
+        command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--dump-before=getppid"]
+        command += [f"--callgrind-out-file={folder}/out"]
         command += [sys.executable, "-m", "benchmarks.instructions", variant, *names]
-        subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": "0"}, check=True, capture_output=True)
+        environment = {**os.environ, "PYTHONHASHSEED": "0"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"valgrind cannot count the instructions of {variant}:\n{done.stderr}")
         # A part for each call of getppid(), the first with all that was before it.
         totals = [_total(Path(folder, f"out.{part}")) for part in range(1, 2 * len(names) + 1)]
     return {name: measured / COUNT for name, measured in zip(names, totals[1::2], strict=True)}
@@ -55,10 +65,13 @@ def main(variant: str, *names: str) -> None:
 
     cases = {case.name: case for case in CASES}
     with Bench() as bench:
-        apps = [bench.start(VARIANTS[variant], cases[name].application) for name in names]
+        needed = dict.fromkeys(cases[name].application for name in names)
+        started = {each: bench.start(VARIANTS[variant], each) for each in needed}
+        subprocess.run([CONTROL, "--instr=on", str(os.getpid())], check=True)
         gc.freeze()
         gc.disable()
-        for name, app in zip(names, apps, strict=True):
+        for name in names:
+            app = started[cases[name].application]
             asyncio.run(spend(app, cases[name], WARM_UP))
             with asyncio.Runner() as runner:
                 runner.run(asyncio.sleep(0))
