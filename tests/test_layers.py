@@ -27,7 +27,7 @@ LAYERS = [
         "cli._run".split()
     ),
     set("application _loading _lifecycle __init__".split()),
-    set("testing _lifespan_session _websocket_session cli._".split()),
+    set("testing _lifespan_session _websocket_session _bench cli._".split()),
     EXTENSIONS,
 ]
 TESTING = {"testing", "_lifespan_session", "_websocket_session"}

@@ -6,6 +6,7 @@ import click
 
 from patera import __version__
 
+from ._bench import bench
 from ._cli import cli
 
 
@@ -18,4 +19,5 @@ def main() -> None:
     """Run the program; the console script `patera` calls this."""
 
 
+main.add_command(bench)
 main.add_command(cli)
