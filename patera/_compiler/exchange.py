@@ -17,7 +17,7 @@ from patera.response import UNSET, ForeignResponse, Response
 from .edge import CorsPolicy, apply_edge, edge_headers, with_id
 from .entry import EDGE_KEY, Gate, Refused
 from .errors import ErrorTable
-from .messages import StaticEdge, edge_found, whole_messages
+from .messages import StaticEdge, edge_found, static_edge, taken_names, whole_messages
 from .pipeline import Hook, run_after_hooks
 from .security_headers import SecurityHeaders
 from .shaping import AnyResponse, Shape
@@ -100,8 +100,8 @@ def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:  # noqa: 
     request_class, response_class = runtime.request_class, runtime.response_class
     make, shape, finish = exchange.make, exchange.shape.shape, exchange.shape.finish
     limit, defaults = exchange.limit, exchange.security.names
-    enter, edge = _compile_enter(runtime, exchange), StaticEdge.of(exchange)
-    plain, https, is_static = edge.plain, edge.https, edge.is_complete
+    enter, edge = _compile_enter(runtime, exchange), _edge_of(exchange)
+    plain, https, is_static, taken = edge.plain, edge.https, edge.is_complete, edge.taken
     logs = runtime.log_request is not None
     # A response that nothing was set on may lack a body or status that the endpoint declares.
     is_declared = runtime.chain is None and (exchange.shape.has_type or not exchange.shape.is_plain)
@@ -136,7 +136,7 @@ def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:  # noqa: 
             if not is_static or request_id is None:
                 extra = edge_found(scope, exchange, request_id)
             if type(response) is response_class and response._stream is None:
-                start, body = whole_messages(response, extra, request_id, scope["method"], defaults)
+                start, body = whole_messages(response, extra, request_id, scope["method"], defaults, taken)
                 try:
                     await send(start)
                     await send(body)
@@ -157,6 +157,10 @@ def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:  # noqa: 
                 current_request.reset(token)
 
     return run
+
+
+def _edge_of(exchange: Exchange) -> StaticEdge:
+    return static_edge(exchange.policy, exchange.security, finds_policy=exchange.finds_policy)
 
 
 def _compile_enter(runtime: Runtime, exchange: Exchange) -> Callable[[Scope], bytes | None]:
@@ -191,7 +195,8 @@ async def refuse(
     is_mounted = EDGE_KEY in scope
     request_id = None if is_mounted else scope["patera.request_id"]
     extra = () if is_mounted else edge_headers(scope, policy, security)
-    start, body = whole_messages(response, extra, request_id, scope["method"], security.names)
+    taken = taken_names(security)
+    start, body = whole_messages(response, extra, request_id, scope["method"], security.names, taken)
     with suppress(OSError):
         await send(start)
         await send(body)

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from patera._types import Message, RawHeader, Scope
 from patera.response import BODILESS, Response
 
-from .edge import apply_edge, edge_headers, with_id
+from .edge import CorsPolicy, apply_edge, edge_headers, with_id
+from .security_headers import SecurityHeaders
 
 if TYPE_CHECKING:
     from .exchange import Exchange
+
+#: What an answer may get at the edge beside security headers.
+_EDGE_NAMES = frozenset(
+    (
+        b"content-length",
+        b"x-request-id",
+        b"vary",
+        b"access-control-allow-origin",
+        b"access-control-allow-credentials",
+        b"access-control-expose-headers",
+    )
+)
+
+#: The header of each of the frequent lengths: writing a number takes longer than finding it.
+_LENGTHS = tuple((b"content-length", b"%d" % size) for size in range(1024))
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +39,26 @@ class StaticEdge:
         plain: Those of an answer over http.
         https: Those of an answer over https.
         is_complete: Whether nothing depends on the request.
+        taken: The names of all headers that an answer may get.
     """
 
     plain: tuple[RawHeader, ...]
     https: tuple[RawHeader, ...]
     is_complete: bool
+    taken: frozenset[bytes]
 
-    @classmethod
-    def of(cls, exchange: Exchange) -> StaticEdge:
-        """Return the edge of an exchange."""
-        policy, security = exchange.policy, exchange.security
-        is_complete = not exchange.finds_policy and (policy is None or policy.is_open)
-        cors = policy.headers if is_complete and policy is not None else ()
-        return cls((*security.plain, *cors), (*security.https, *cors), is_complete)
+
+@lru_cache(maxsize=256)
+def static_edge(policy: CorsPolicy | None, security: SecurityHeaders, *, finds_policy: bool) -> StaticEdge:
+    """Return the edge of exchanges with this policy; equal ones share it."""
+    is_complete = not finds_policy and (policy is None or policy.is_open)
+    cors = policy.headers if is_complete and policy is not None else ()
+    return StaticEdge((*security.plain, *cors), (*security.https, *cors), is_complete, taken_names(security))
+
+
+def taken_names(security: SecurityHeaders) -> frozenset[bytes]:
+    """Return the names of all headers that an answer may get at the edge."""
+    return _EDGE_NAMES | security.names
 
 
 def edge_found(scope: Scope, exchange: Exchange, request_id: bytes | None) -> tuple[RawHeader, ...]:
@@ -51,13 +75,27 @@ def whole_messages(
     request_id: bytes | None,
     method: str,
     defaults: frozenset[bytes],
+    taken: frozenset[bytes],
 ) -> tuple[Message, Message]:
-    """Return start and body of a response whose body is complete; `defaults` are headers that give way to its own."""
+    """Return start and body of a response whose body is complete.
+
+    Args:
+        response: The response.
+        extra: The edge's headers.
+        request_id: The id of the request; None where an edge outside adds headers.
+        method: The request's method.
+        defaults: Names of `extra` that give way to the response's own headers.
+        taken: Names of all headers that may be added here.
+    """
     status, body, headers = response._status or 200, response.body, response.raw_headers
     if status < 200 or status in BODILESS:
         body, headers = b"", apply_edge(response.content_headers(), with_id(extra, request_id), defaults)
-    elif len(headers) == 1 and headers[0][0] == b"content-type" and request_id is not None:
-        headers = [headers[0], (b"content-length", b"%d" % len(body)), *extra, (b"x-request-id", request_id)]
+    elif request_id is not None and (
+        (len(headers) == 1 and headers[0] is response._added_type) or taken.isdisjoint([name for name, _ in headers])
+    ):
+        size = len(body)
+        length = _LENGTHS[size] if size < 1024 else (b"content-length", b"%d" % size)
+        headers = [*headers, length, *extra, (b"x-request-id", request_id)]
     else:
         headers = apply_edge(response.content_headers(), with_id(extra, request_id), defaults)
     start = {"type": "http.response.start", "status": status, "headers": headers}
