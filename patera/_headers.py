@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Any
 from urllib.parse import quote
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 
 from ._types import Message, RawHeader, Send
 
@@ -15,18 +16,31 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
+class RequestHeaders(Headers):
+    """The headers of a request: case-insensitive; of a repeated one `get` returns the first value."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a header's value, else the default; Starlette's own raises and catches an error in between."""
+        wanted = key.lower().encode("latin-1")
+        for name, value in self._list:
+            if name == wanted:
+                return value.decode("latin-1")
+        return default
+
+
 class ResponseHeaders(MutableHeaders):
     """The live headers of a response: case-insensitive, and closed to header injection (RFC 9110, section 5.5)."""
 
     def __setitem__(self, key: str, value: str) -> None:
         header = encode_header(key, value)
         name, headers = header[0], self._list
-        for index, (other, _) in enumerate(headers):
-            if other == name:
-                headers[index] = header
-                headers[index + 1 :] = [each for each in headers[index + 1 :] if each[0] != name]
-                return
-        headers.append(header)
+        names = [other for other, _ in headers]
+        if name not in names:
+            headers.append(header)
+            return
+        index = names.index(name)
+        headers[index] = header
+        headers[index + 1 :] = [each for each in headers[index + 1 :] if each[0] != name]
 
     def append(self, key: str, value: str) -> None:
         """Add a header beside one of the same name."""

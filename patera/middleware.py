@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from starlette.responses import Response as StarletteResponse
+
 from .request import Request
 from .response import Response
 
@@ -46,7 +48,7 @@ class MiddlewareBase:
     async def __call__(self, req: Request) -> Response[Any]:
         """Run the middleware and see to it that it returned a response."""
         response = await self.middleware(req)
-        if not hasattr(response, "raw_headers"):
+        if not isinstance(response, StarletteResponse):
             raise self._no_response(response)
         return response
 

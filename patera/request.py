@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, empty_receive, empty_send
 from ._body import media_type_of
 from ._context import current_request as request_being_answered
 from ._cookies import parse_cookies
+from ._headers import RequestHeaders
 from ._imports import late
 from ._json import check_json_numbers, parse_json
 from ._sockets import SocketRequest, WebSocketDisconnect
@@ -75,6 +76,7 @@ class Request(SocketRequest):
         self._is_disconnected = False
         self._form = None
         self._deferred = None
+        self._request_headers: RequestHeaders | None = None
         self._user: Any = None
         #: What the route decided at build, and what the middleware chain ends in; the exchange sets them.
         self._exchange: Any = None
@@ -97,6 +99,14 @@ class Request(SocketRequest):
     def path(self) -> str:
         """The decoded path that was routed: without the prefix the application is mounted at."""
         return get_route_path(self.scope) or "/"
+
+    @property
+    def headers(self) -> RequestHeaders:
+        """The headers, case-insensitive."""
+        headers = self._request_headers
+        if headers is None:
+            headers = self._request_headers = RequestHeaders(scope=self.scope)
+        return headers
 
     @property
     def url(self) -> URL:
