@@ -94,8 +94,8 @@ class Parts:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the endpoint is nothing but bind, call, shape and send."""
-        extras = self.layers or self.before or self.after or self.cancel_on_disconnect
+        """Whether the endpoint is nothing but guards, bind, call, shape and send."""
+        extras = len(self.layers) > len(self.guards) or self.before or self.after or self.cancel_on_disconnect
         return not extras and self.handler.kind == "async" and not self.handler.needs_call
 
 
@@ -108,7 +108,7 @@ def compile_respond(parts: Parts) -> Respond:
 
 
 def _compile_inner(parts: Parts) -> Respond:
-    if parts.is_plain:
+    if parts.is_plain and not parts.guards:
         return _compile_plain(parts.handler.call, parts.binding)
     produce = _compile_produce(parts)
     if parts.cancel_on_disconnect:
@@ -149,15 +149,17 @@ def _guarded(parts: Parts, produce: Step) -> Respond:
     """Return the shape for guards alone."""
     app, finish = parts.app, parts.shape.finish
     guards = [layer.guard for layer in parts.guards]
+    plain = _compile_plain(parts.handler.call, parts.binding) if parts.is_plain else None
 
-    async def respond(request: Request) -> AnyResponse:
+    async def respond(request: Request) -> Any:
         call = Call(app, request, {})
         for guard in guards:
             answer = await guard(call)
             if answer is not None:
                 return await finish(request, _checked_answer(answer, guard))
-        response: AnyResponse = await produce(call)
-        return response
+        if plain is not None and not call.kwargs:
+            return await plain(request)
+        return await produce(call)
 
     return respond
 
