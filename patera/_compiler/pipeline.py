@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect
 from patera._layers import active_call, run_around_sync
 from patera.exceptions import RequestTimeout
 from patera.layer import Call, Layer, Place
+from patera.response import Response
 
 from .binding import Binding
 from .errors import run_in_thread
@@ -126,7 +127,10 @@ def finishing(respond: Respond, shape: Shape) -> Respond:
     """Return the endpoint as middleware needs it: whatever it returned is a finished response."""
 
     async def respond_finished(request: Request) -> AnyResponse:
-        return await shape.finish(request, await respond(request))
+        response = await respond(request)
+        if isinstance(response, Response) and not response._is_shaped and response._template is None:
+            return shape.shape(response)
+        return await shape.finish(request, response)
 
     return respond_finished
 
