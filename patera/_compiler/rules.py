@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from starlette.convertors import Convertor
@@ -54,9 +54,10 @@ BRACES = re.compile(r"\{[a-zA-Z_][a-zA-Z0-9_]*(:[a-zA-Z_][a-zA-Z0-9_]*)?\}")
 
 Weight = tuple[int, tuple[tuple[int, int], ...], int, tuple[int, ...]]
 PathTest = Callable[[str], "dict[str, Any] | None"]
+Convert = Callable[[str], Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Variable:
     """One variable of a rule."""
 
@@ -86,6 +87,11 @@ class ParsedRule:
         strict_slashes: Whether a missing or additional slash at the end matters.
     """
 
+    __slots__ = (
+        "_rest", "_start", "anchors", "converters", "ends_with_slash", "path", "prefix", "segments", "separators",
+        "strict_slashes", "text",
+    )  # fmt: skip
+
     def __init__(self, text: str, segments: Sequence[Segment], *, strict_slashes: bool) -> None:
         self.text = text
         self.segments = tuple(segments)
@@ -95,46 +101,56 @@ class ParsedRule:
         #: Starlette's notation, for whatever reads `route.path`: `/users/{id}`.
         self.path = self.render(str, lambda variable: f"{{{variable.name}}}")
         literal = [_literal(segment) for segment in segments]
-        start = literal.index(None) if None in literal else len(literal)
-        self._rest = next((i for i, segment in enumerate(segments) if _takes_slashes(segment)), len(segments))
+        self._start = literal.index(None) if self.converters else len(literal)
+        self._rest = self._find_rest() if self.converters else len(literal)
         #: The literal segments before the first variable: `/users` of `/users/<id>/posts`, "" for none.
-        self.prefix = "".join(f"/{text}" for text in literal[:start])
+        self.prefix = "".join([f"/{word}" for word in literal[: self._start]])
         #: Literal segments at a fixed place behind it, as in `path.split("/")`: `((3, "posts"),)`.
-        self.anchors = tuple((i, word) for i, word in enumerate(literal[: self._rest], 1) if word and i > start)
+        self.anchors = tuple((i, word) for i, word in enumerate(literal[: self._rest], 1) if word and i > self._start)
+        #: The texts between two variables of one part where the first can hold the text itself: `-` of `<a>-<b>`.
+        self.separators = self._find_separators() if len(self.converters) > 1 else ()
 
     def render(self, text: Callable[[str], str], variable: Callable[[Variable], str]) -> str:
         """Return the rule with its texts and variables replaced by what the two functions give."""
         segments = [
-            "".join(text(token) if isinstance(token, str) else variable(token) for token in segment)
+            "".join([text(token) if isinstance(token, str) else variable(token) for token in segment])
             for segment in self.segments
         ]
         return "/" + "/".join(segments) + "/" * bool(segments and self.ends_with_slash)
 
-    @cached_property
+    @property
     def parts(self) -> tuple[RulePart, ...]:
         """The steps by which rules are ordered, without the slash at the end."""
-        parts = [_compile_part([segment]) for segment in self.segments[: self._rest]]
+        parts = [_compile_part((segment,)) for segment in self.segments[: self._rest]]
         if self._holds_slashes:
             part = _compile_part(self.segments[self._rest :])
             parts.append(part._replace(content=part.content + "/" * self.ends_with_slash))
         return tuple(parts)
 
-    @cached_property
-    def regex(self) -> re.Pattern[str]:
-        """What a path must look like, the slash at the end as `strict_slashes` has it."""
+    @property
+    def end(self) -> str:
+        """The regular expression of what stands behind the last segment, as `strict_slashes` has it."""
         if self.strict_slashes:
-            return self._compile("/" if self.ends_with_slash else "")
-        return self.open_regex
+            return "/" if self.ends_with_slash else ""
+        return self.open_end
 
-    @cached_property
-    def open_regex(self) -> re.Pattern[str]:
+    @property
+    def open_end(self) -> str:
         """The same with the slash at the end left open, unless it would belong to the last value."""
-        return self._compile("" if self._holds_slashes and not self.ends_with_slash else "/?")
+        return "" if self._holds_slashes and not self.ends_with_slash else "/?"
 
-    @cached_property
-    def bare_regex(self) -> re.Pattern[str]:
-        """The same for a path without a slash at the end."""
-        return self._compile("")
+    @property
+    def regex(self) -> re.Pattern[str]:
+        """What a path must look like."""
+        return re.compile(f"^{self._pattern(self.segments, self.end)}")
+
+    def regex_behind_prefix(self, end: str) -> re.Pattern[str]:
+        """Return what a path must look like behind `prefix`; rules with equal ends share it, as `re` remembers it.
+
+        Args:
+            end: `end`, `open_end`, or "" for a path without a slash at the end.
+        """
+        return re.compile(self._pattern(self.segments[self._start :], end))
 
     @property
     def _holds_slashes(self) -> bool:
@@ -147,18 +163,23 @@ class ParsedRule:
             steps *= path.count(separator) + 1
         return steps > STEP_LIMIT
 
-    @cached_property
-    def separators(self) -> tuple[str, ...]:
-        """The texts between two variables of one part where the first can hold the text itself: `-` of `<a>-<b>`."""
+    def _find_rest(self) -> int:
+        """Return from which segment on values hold slashes."""
+        for i, segment in enumerate(self.segments):
+            if _takes_slashes(segment):
+                return i
+        return len(self.segments)
+
+    def _find_separators(self) -> tuple[str, ...]:
         segments = self.segments
         rest = [token for segment in segments[self._rest :] for token in ("/", *segment)]
         return tuple(text for part in (*segments[: self._rest], rest) for text in _separators(part))
 
-    def _compile(self, end: str) -> re.Pattern[str]:
-        body = "".join("/" + "".join(map(_pattern, segment)) for segment in self.segments)
+    def _pattern(self, segments: Iterable[Segment], end: str) -> str:
+        body = "".join("/" + "".join(map(_pattern, segment)) for segment in segments)
         # As in Werkzeug, a value with slashes never takes the slash at the end of its rule.
         guard = "(?<!/)" if end and self._holds_slashes else ""
-        return re.compile(f"^{body}{guard}{end}\\Z")
+        return f"{body}{guard}{end}\\Z"
 
 
 def parse_rule(
@@ -194,7 +215,8 @@ def parse_rule(
         token, position = _read_token(text, position, converters)
         tokens.append(token)
     segments += [tuple(tokens)] if tokens else []
-    _refuse_repeated_names(text, segments)
+    if text.count("<") > 1:
+        _refuse_repeated_names(text, segments)
     return ParsedRule(text, segments, strict_slashes=strict_slashes)
 
 
@@ -217,7 +239,7 @@ def _read_token(text: str, position: int, converters: Mapping[str, type[Converte
 
 
 def _refuse_braces(rule: str, text: str) -> None:
-    braces = BRACES.search(text)
+    braces = BRACES.search(text) if "{" in text else None
     if braces:
         name, _, converter = braces[0][1:-1].partition(":")
         change = f"<{converter.replace('str', 'string')}:{name}>" if converter else f"<{name}>"
@@ -236,8 +258,8 @@ def _refuse_repeated_names(rule: str, segments: Iterable[Segment]) -> None:
         seen.add(variable.name)
 
 
-def _variables(segments: Iterable[Segment]) -> Iterable[Variable]:
-    return (token for segment in segments for token in segment if isinstance(token, Variable))
+def _variables(segments: Iterable[Segment]) -> list[Variable]:
+    return [token for segment in segments for token in segment if isinstance(token, Variable)]
 
 
 def _literal(segment: Segment) -> str | None:
@@ -245,7 +267,7 @@ def _literal(segment: Segment) -> str | None:
 
 
 def _takes_slashes(segment: Segment) -> bool:
-    return any(not variable.converter.part_isolating for variable in _variables([segment]))
+    return any(isinstance(token, Variable) and not token.converter.part_isolating for token in segment)
 
 
 def _pattern(token: str | Variable) -> str:
@@ -264,9 +286,11 @@ def _separators(tokens: Sequence[str | Variable]) -> Iterator[str]:
 
 
 def _compile_part(segments: Sequence[Segment]) -> RulePart:
-    literal = _literal(segments[0])
-    if literal is not None and len(segments) == 1:
-        return RulePart(literal, None)
+    if len(segments) == 1 and len(segments[0]) == 1:
+        [token] = segments[0]
+        if isinstance(token, str):
+            return RulePart(token, None)
+        return _lone_variable(token.converter.regex, token.converter.weight)
     texts = [token for segment in segments for token in segment if isinstance(token, str)]
     weights = tuple(variable.converter.weight for variable in _variables(segments))
     content = "/".join(
@@ -277,39 +301,61 @@ def _compile_part(segments: Sequence[Segment]) -> RulePart:
     return RulePart(content, (-len(texts), lengths, -len(weights), weights))
 
 
-def compile_test(rule: ParsedRule, regex: re.Pattern[str]) -> PathTest:
+@lru_cache(maxsize=256)
+def _lone_variable(regex: str, weight: int) -> RulePart:
+    """Return the step of a segment that is one variable, which most rules with variables have."""
+    return RulePart(f"({regex})", (0, (), -1, (weight,)))
+
+
+def compile_test(rule: ParsedRule, end: str) -> PathTest:
     """Return the function that gives the values of a path, or None where it does not match or one is refused.
+
+    The path is known to begin with the rule's `prefix`.
 
     Args:
         rule: The rule.
-        regex: Which of its regular expressions to use.
+        end: What its regular expression ends with, as in `ParsedRule.regex_behind_prefix`.
     """
-    test = compile_values(regex, rule.converters)
+    test = compile_values(rule.regex_behind_prefix(end), rule.converters, len(rule.prefix))
     if not rule.separators:
         return test
     return lambda path: None if rule.is_costly(path) else test(path)
 
 
-def compile_values(regex: re.Pattern[str], converters: Mapping[str, Convertor[Any]]) -> PathTest:
-    """Return the function that gives the values of a path, or None where it does not match or one is refused."""
+def compile_values(regex: re.Pattern[str], converters: Mapping[str, Convertor[Any]], start: int = 0) -> PathTest:
+    """Return the function that gives the values of a path, or None where it does not match or one is refused.
+
+    Args:
+        regex: What the path must look like.
+        converters: The converters of its groups.
+        start: Where in the path to begin.
+    """
+    fields = tuple((name, regex.groupindex[name], converter.convert) for name, converter in converters.items())
+    return _test_single(regex, start, *fields[0]) if len(fields) == 1 else _test_several(regex, start, fields)
+
+
+# Rules such as `/users/<int:id>` and `/posts/<int:id>` differ in nothing but their prefix: equal tests are one.
+@lru_cache(maxsize=256)
+def _test_single(regex: re.Pattern[str], start: int, name: str, group: int, convert: Convert) -> PathTest:
     match = regex.match
-    fields = [(name, regex.groupindex[name], converter.convert) for name, converter in converters.items()]
-    if len(fields) == 1:
-        [(name, group, convert)] = fields
-
-        def test_single(path: str) -> dict[str, Any] | None:
-            found = match(path)
-            if found is None:
-                return None
-            try:
-                return {name: convert(found[group])}
-            except ValueError:
-                return None
-
-        return test_single
 
     def test(path: str) -> dict[str, Any] | None:
-        found = match(path)
+        found = match(path, start)
+        if found is None:
+            return None
+        try:
+            return {name: convert(found[group])}
+        except ValueError:
+            return None
+
+    return test
+
+
+def _test_several(regex: re.Pattern[str], start: int, fields: Sequence[tuple[str, int, Convert]]) -> PathTest:
+    match = regex.match
+
+    def test(path: str) -> dict[str, Any] | None:
+        found = match(path, start)
         if found is None:
             return None
         try:

@@ -63,7 +63,7 @@ def compile_candidate(route: IndexedRoute) -> Candidate:
         return compile_values(route.path_regex, route.param_convertors), route, False
     rule = route.parsed
     redirects = rule.strict_slashes and rule.ends_with_slash
-    return compile_test(rule, rule.open_regex if redirects else rule.regex), route, redirects
+    return compile_test(rule, rule.open_end if redirects else rule.end), route, redirects
 
 
 class Table:
@@ -79,17 +79,20 @@ class Table:
     def __init__(self, routes: Sequence[IndexedRoute], tests: Mapping[int, Candidate]) -> None:
         self.literal: dict[str, IndexedRoute] = {}
         self.slashless: set[str] = set()
-        self.buckets: dict[str, _Bucket] = {}
+        self.buckets: dict[str, tuple[Candidate, ...] | _WideBucket] = {}
         self.reach = 1
         prefixed: defaultdict[str, list[IndexedRoute]] = defaultdict(list)
+        literals: list[RuleRoute | RuleSocketRoute] = []
         for route in routes:
             if is_literal(route):
                 self.literal.setdefault(route.path, route)
+                literals.append(route)
             else:
                 prefixed[literal_prefix(route)].append(route)
-        self._add_other_slashes([route for route in routes if is_literal(route)], routes)
+        self._add_other_slashes(literals, routes)
         for prefix, members in prefixed.items():
-            self.buckets[prefix] = _Bucket(list(_with_bare_paths(members, tests)))
+            candidates = tuple(_with_bare_paths(members, tests))
+            self.buckets[prefix] = candidates if len(candidates) <= WIDE_BUCKET else _WideBucket(candidates)
             self.reach = max(self.reach, len(prefix) + 1)
 
     def _add_other_slashes(
@@ -120,7 +123,7 @@ class Table:
         while end >= 0:
             bucket = buckets.get(path[:end])
             if bucket is not None:
-                for test, route, redirects in bucket.narrow(path) if bucket.groups else bucket.candidates:
+                for test, route, redirects in bucket.narrow(path) if isinstance(bucket, _WideBucket) else bucket:
                     values = test(path)
                     if values is not None:
                         return Miss(redirect=f"{path}/") if redirects and path[-1] != "/" else (route, values)
@@ -132,33 +135,28 @@ class Table:
         methods: set[str] = set()
         end = path.rfind("/", 0, self.reach)
         while end >= 0:
-            bucket = self.buckets.get(path[:end])
-            for test, route, redirects in bucket.narrow(path) if bucket is not None else ():
+            bucket = self.buckets.get(path[:end], ())
+            for test, route, redirects in bucket.narrow(path) if isinstance(bucket, _WideBucket) else bucket:
                 if isinstance(route, RuleRoute) and not (redirects and path[-1] != "/") and test(path) is not None:
                     methods |= route.methods
             end = path.rfind("/", 0, end)
         return methods
 
 
-class _Bucket:
-    """Candidates that share the literal segments before their first variable, in order.
+class _WideBucket:
+    """Many candidates that share the literal segments before their first variable, in order.
 
-    Many of them are divided once more, by the literal segments that each has at fixed places behind the variable:
+    They are divided once more, by the literal segments that each has at fixed places behind the variable:
     `groups` holds the places and, by the words at these places, the candidates with their ranks.
     """
 
-    __slots__ = ("candidates", "groups")
+    __slots__ = ("groups",)
 
-    def __init__(self, candidates: list[Candidate]) -> None:
-        self.candidates = candidates
-        self.groups: list[Group] = []
-        if len(candidates) > WIDE_BUCKET:
-            self.groups = _divide(candidates)
+    def __init__(self, candidates: Iterable[Candidate]) -> None:
+        self.groups: list[Group] = _divide(candidates)
 
     def narrow(self, path: str) -> list[Candidate]:
         """Return the candidates that can take the path, in order."""
-        if not self.groups:
-            return self.candidates
         words = path.split("/")
         found: list[Ranked] = []
         for places, members in self.groups:
@@ -189,12 +187,15 @@ def _with_bare_paths(routes: Sequence[IndexedRoute], tests: Mapping[int, Candida
     the path comes first. The one with the slash stands before the other, which therefore gets a second candidate
     in front, for paths without the slash.
     """
+    if len(routes) == 1:
+        yield tests[id(routes[0])]
+        return
     rules = [route for route in routes if not isinstance(route, Mount) and not route.parsed.strict_slashes]
     bare: defaultdict[tuple[RulePart, ...], list[Candidate]] = defaultdict(list)
     if any(route.parsed.ends_with_slash for route in rules):
         for route in rules:
             if not route.parsed.ends_with_slash:
-                bare[route.parsed.parts].append((compile_test(route.parsed, route.parsed.bare_regex), route, False))
+                bare[route.parsed.parts].append((compile_test(route.parsed, ""), route, False))
     for each in routes:
         if not isinstance(each, Mount) and each.parsed.ends_with_slash:
             yield from bare.pop(each.parsed.parts, ())
