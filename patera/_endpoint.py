@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, replace
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -92,7 +93,10 @@ def endpoint_record(function: Any) -> EndpointRecord:
 
     Nothing of `function` runs: it may be any attribute of a class, a proxy or a mock too.
     """
-    record = inspect.getattr_static(function, ENDPOINT_KEY, None)
+    if type(function) is FunctionType:
+        record = function.__dict__.get(ENDPOINT_KEY)
+    else:
+        record = inspect.getattr_static(function, ENDPOINT_KEY, None)
     return record if isinstance(record, EndpointRecord) else _EMPTY_ENDPOINT
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import builtins
 import datetime
 import decimal
 import enum
-import inspect
 import types
 import typing
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -48,27 +49,42 @@ class Namespace:
     """
 
     def __init__(self, function: Callable[..., Any], cls: type) -> None:
-        self.globals = getattr(function, "__globals__", {})
-        closure = getattr(function, "__closure__", None) or ()
-        names = getattr(function, "__code__", None)
-        free = names.co_freevars if names is not None else ()
-        self.locals: dict[str, Any] = {}
-        for base in reversed(cls.__mro__):
-            self.locals.update(vars(base))
-        self.locals.update(_closure_values(free, closure))
-        self.locals.setdefault(cls.__name__, cls)
+        self._function = function
+        self._cls = cls
+
+    @cached_property
+    def globals(self) -> dict[str, Any]:
+        """The names of the function's module; a copy, as evaluating adds to it."""
+        return dict(getattr(self._function, "__globals__", {}))
+
+    @cached_property
+    def locals(self) -> dict[str, Any]:
+        """The names of the class, and those that the function takes from functions around it."""
+        closure = getattr(self._function, "__closure__", None) or ()
+        code = getattr(self._function, "__code__", None)
+        names: dict[str, Any] = {}
+        for base in reversed(self._cls.__mro__):
+            names.update(vars(base))
+        names.update(_closure_values(code.co_freevars if code is not None else (), closure))
+        names.setdefault(self._cls.__name__, self._cls)
+        return names
 
     def resolve(self, annotation: Any) -> Any:
         """Return the annotation's type, or `Unresolved`."""
-        if annotation is inspect.Parameter.empty:
-            return annotation
+        named = self._find(annotation) if isinstance(annotation, str) else annotation
+        # Most annotations are a class, or the name of one, where nothing is left to resolve.
+        if isinstance(named, type):
+            return named
         holder = types.SimpleNamespace(__annotations__={"it": annotation})
         try:
-            hints = typing.get_type_hints(holder, globalns=dict(self.globals), localns=self.locals, include_extras=True)
+            hints = typing.get_type_hints(holder, globalns=self.globals, localns=self.locals, include_extras=True)
         except Exception as error:
             text = annotation if isinstance(annotation, str) else repr(annotation)
             return Unresolved(text, f"{type(error).__name__}: {error}")
         return hints["it"]
+
+    def _find(self, name: str) -> Any:
+        return next((names[name] for names in (self.locals, self.globals, vars(builtins)) if name in names), None)
 
 
 def _closure_values(names: Sequence[str], cells: Sequence[Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -83,21 +84,20 @@ def build(app: Patera) -> Compiled:
             # A method with two verbs would report each of its mistakes twice.
             raise ConfigurationError(*dict.fromkeys(mistakes)) from maker.cause
         warnings.extend([*compiler.warnings, *_equal_names(endpoints)])
-        return _assemble(app, runtime, endpoints, cors, tuple(warnings))
+        return _assemble(app, runtime, endpoints, compiler.policy_of(cors), tuple(warnings))
 
 
 def _assemble(
     app: Patera,
     runtime: Runtime,
     endpoints: list[CompiledEndpoint],
-    cors: CorsPlan | None,
+    policy: CorsPolicy | None,
     warnings: tuple[str, ...],
 ) -> Compiled:
     routes = sort_routes([*(endpoint.route for endpoint in endpoints), *app.foreign_routes])
-    policies = {id(endpoint.route): endpoint.policy for endpoint in endpoints}
-    policy = CorsPolicy(cors) if cors is not None else None
+    own_policies = {id(endpoint.route): endpoint.policy for endpoint in endpoints if endpoint.policy is not policy}
     security = compile_security_headers(runtime.security)
-    dispatcher = Dispatcher(app, runtime, routes, policy, security, policies)
+    dispatcher = Dispatcher(app, runtime, routes, policy, security, own_policies)
     urls = UrlBuilder([endpoint.route for endpoint in endpoints], app.aliases)
     return Compiled(
         routes,
@@ -181,7 +181,9 @@ def _compile_chain(app: Patera, maker: InstanceMaker) -> Respond | None:
         return None
     step: Any = lambda request: request._respond(request)  # noqa: E731
     for cls in reversed(app.middleware_classes):
-        step = maker.make(cls, app, step) or step
+        instance = maker.make(cls, app, step)
+        # Its bound method: calling the instance itself looks for it each time.
+        step = instance.__call__ if instance is not None else step
     return step  # type: ignore[no-any-return]
 
 
@@ -220,19 +222,23 @@ def _duplicates(endpoints: list[CompiledEndpoint]) -> list[Mistake]:
 
 def _normalised(rule: ParsedRule) -> str:
     """Return what two rules that match the same paths have in common: `/users/<int:>`."""
-    text = _VARIABLE_NAME.sub(">", rule.text).replace("<string:>", "<>").replace("<default:>", "<>")
+    text = rule.text
+    if rule.converters:
+        text = _VARIABLE_NAME.sub(">", text).replace("<string:>", "<>").replace("<default:>", "<>")
     return text if rule.strict_slashes else text.rstrip("/")
 
 
 def _equal_names(endpoints: list[CompiledEndpoint]) -> list[str]:
     """Tell of names that two classes share: `url_for` knows no others."""
-    classes: dict[str, set[str]] = {}
-    for endpoint in endpoints:
-        classes.setdefault(endpoint.plan.name, set()).add(endpoint.plan.where)
+    methods = {endpoint.plan.where: endpoint.plan.name for endpoint in endpoints}
+    counts = Counter(methods.values())
+    classes: dict[str, list[str]] = {name: [] for name, count in counts.items() if count > 1}
+    for where, name in methods.items():
+        if name in classes:
+            classes[name].append(where)
     return [
         f"{' and '.join(sorted(found))} are both called {name!r}; url_for() cannot tell them apart, rename a class"
         for name, found in classes.items()
-        if len(found) > 1
     ]
 
 

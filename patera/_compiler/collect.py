@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from patera._endpoint import (
+    CLASS_LAYERS_KEY,
+    CONTROLLER_KEY,
     ControllerRecord,
     CorsRecord,
     EndpointRecord,
@@ -25,10 +28,12 @@ from .methods import hidden_endpoint, location_of, recorded_inside, unusable_met
 #: Layers from here on stay below the first foreign decorator: `@retry` must open a new session each time.
 FIRST_FIXED_PLACE = Place.INJECT
 
+_OWN_NAMES = frozenset({CONTROLLER_KEY, CLASS_LAYERS_KEY})
+
 NamedHook = tuple[HookRecord, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LayerChain:
     """The layers of a method: those that rise to their place, and those that stay where they stand.
 
@@ -44,14 +49,14 @@ class LayerChain:
 
     core: Callable[..., Any]
     innermost: Callable[..., Any]
-    lifted: tuple[Layer, ...]
-    passing: frozenset[Any]
-    settling: tuple[Any, ...]
-    fixed: tuple[Layer, ...]
-    wrappers: frozenset[Any]
+    lifted: tuple[Layer, ...] = ()
+    passing: frozenset[Any] = frozenset()
+    settling: tuple[Any, ...] = ()
+    fixed: tuple[Layer, ...] = ()
+    wrappers: frozenset[Any] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CollectedEndpoint:
     """One method with a verb, with everything recorded on it and inherited."""
 
@@ -59,24 +64,20 @@ class CollectedEndpoint:
     name: str
     record: EndpointRecord
     chain: LayerChain
+    #: `Class.method`, the endpoint's name.
+    label: str = field(init=False)
+    #: `module.Class.method`, for messages.
+    where: str = field(init=False)
+    #: `file:line` of the method.
+    location: str = field(init=False)
 
-    @property
-    def label(self) -> str:
-        """`Class.method`, the endpoint's name."""
-        return f"{self.cls.__name__}.{self.name}"
-
-    @property
-    def where(self) -> str:
-        """`module.Class.method`, for messages."""
-        return f"{self.cls.__module__}.{self.cls.__qualname__}.{self.name}"
-
-    @property
-    def location(self) -> str:
-        """`file:line` of the method."""
-        return location_of(self.chain.innermost)
+    def __post_init__(self) -> None:
+        self.label = f"{self.cls.__name__}.{self.name}"
+        self.where = f"{self.cls.__module__}.{self.cls.__qualname__}.{self.name}"
+        self.location = location_of(self.chain.innermost)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CollectedController:
     """One controller class: its own record with what it inherits, endpoints and hooks."""
 
@@ -110,8 +111,9 @@ def _read_methods(cls: type[Controller]) -> tuple[list[CollectedEndpoint], list[
     hooks: list[NamedHook] = []
     mistakes: list[Mistake] = []
     plain: dict[str, Any] = {}
+    namespaces = [vars(base) for base in cls.__mro__]
     for name in _method_names(cls):
-        definitions = _definitions(cls, name)
+        definitions = [names[name] for names in namespaces if name in names]
         record = _inherited_record(definitions)
         if not (record.verbs or record.hook):
             plain[name] = definitions[0]
@@ -132,6 +134,8 @@ def _controller_record(cls: type) -> ControllerRecord:
     """Merge the records over the MRO: the nearest class that says something wins."""
     merged = controller_record(cls)
     for base in cls.__mro__[1:]:
+        if CONTROLLER_KEY not in vars(base):
+            continue
         parent = controller_record(base)
         if merged.path is None and parent.path is not None:
             merged = replace(merged, path=parent.path, in_schema=parent.in_schema, tags=merged.tags or parent.tags)
@@ -146,24 +150,20 @@ def _controller_record(cls: type) -> ControllerRecord:
 
 def _method_names(cls: type) -> list[str]:
     names = {name for base in cls.__mro__ if base is not object for name in vars(base)}
-    return sorted(name for name in names if not name.startswith("__"))
-
-
-def _definitions(cls: type, name: str) -> list[Any]:
-    return [vars(base)[name] for base in cls.__mro__ if name in vars(base)]
+    return sorted(name for name in names if not name.startswith("__") and name not in _OWN_NAMES)
 
 
 def _inherited_record(definitions: list[Any]) -> EndpointRecord:
     """Return the record of a method: an override without a verb keeps what it overrides."""
     own = endpoint_record(definitions[0])
-    if own.verbs or len(definitions) == 1 or not _is_method(definitions[0]):
+    if len(definitions) == 1 or own.verbs or not _is_method(definitions[0]):
         return own
     return merge_records(_inherited_record(definitions[1:]), own)
 
 
 def _inherited_chain(definitions: list[Any]) -> LayerChain:
     chain = read_chain(definitions[0])
-    if endpoint_record(definitions[0]).verbs or len(definitions) == 1:
+    if len(definitions) == 1 or endpoint_record(definitions[0]).verbs:
         return chain
     inherited = _inherited_chain(definitions[1:])
     # All layers of the parent run for the override; its wrappers must not run them again below super().
@@ -177,6 +177,8 @@ def _inherited_chain(definitions: list[Any]) -> LayerChain:
 
 def read_chain(function: Callable[..., Any]) -> LayerChain:
     """Walk the wrappers of a method from the outside in, telling layers from foreign decorators."""
+    if not hasattr(function, "__wrapped__") and layer_mark(function) is None:
+        return LayerChain(function, function)
     lifted: list[Layer] = []
     fixed: list[Layer] = []
     passing: set[Any] = set()
@@ -220,7 +222,10 @@ def _is_method(value: Any) -> bool:
 
 def _hidden_endpoints(cls: type, plain: dict[str, Any], endpoints: Iterable[CollectedEndpoint]) -> list[Mistake]:
     """Report attributes that hold a function with a verb which nothing else makes an endpoint."""
-    known = {id(function) for endpoint in endpoints for function in _wrappers(_definitions(cls, endpoint.name)[0])}
+    if not plain:
+        return []
+    outermost = [inspect.getattr_static(cls, endpoint.name) for endpoint in endpoints]
+    known = {id(function) for method in outermost for function in _wrappers(method)}
     mistakes = []
     for name, value in plain.items():
         hidden = recorded_inside(value)

@@ -53,7 +53,7 @@ class CorsPolicy:
 
     def needs_check(self, methods: Sequence[str]) -> bool:
         """Tell whether requests have to be looked at: not where any origin and all methods are allowed."""
-        return not self.is_open or not all(self.allows_method(method) for method in methods)
+        return not self.is_open or not all(map(self.allows_method, methods))
 
     def headers_for(self, scope: Scope) -> list[RawHeader]:
         """Return the headers of an actual response."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pydantic.errors import PydanticUserError
@@ -29,7 +30,7 @@ from .plan import CorsPlan, EndpointPlan
 from .returns import ReturnType, read_return
 from .routing import RuleRoute, RuleSocketRoute
 from .rules import ParsedRule, RuleError, parse_rule
-from .security_headers import compile_security_headers, header_mistakes, merge_values
+from .security_headers import SecurityHeaders, compile_security_headers, header_mistakes, merge_values
 from .shaping import Shape, compile_shape
 from .socket_exchange import compile_socket
 from .watch import watch_blocking
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from patera.application import Patera
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CompiledEndpoint:
     """One route with its plan."""
 
@@ -68,6 +69,9 @@ class EndpointCompiler:
         self.maker = maker
         self.mistakes: list[Mistake] = []
         self.warnings: list[str] = []
+        #: One policy for all endpoints whose CORS settings are equal.
+        self.policies: dict[CorsPlan, CorsPolicy] = {}
+        self._security = compile_security_headers(runtime.security)
 
     def compile(
         self, controller: CollectedController, prefix: str, *, is_builtin: bool = False
@@ -101,11 +105,9 @@ class EndpointCompiler:
         if not self._check_layers(subject, layers) or binding.mistakes or shape is None:
             return None
         plan = self._plan(subject, rule, layers, binding, returned)
-        unsendable = list(header_mistakes(plan.security_headers, plan.where, plan.location))
-        if unsendable:
-            self.mistakes.extend(unsendable)
+        if not self._check_headers(plan):
             return None
-        policy = CorsPolicy(plan.cors) if plan.cors is not None else None
+        policy = self.policy_of(plan.cors)
         if subject.is_socket:
             return CompiledEndpoint(self._socket_route(subject, rule, layers, binding, plan, policy), plan, policy)
         exchange = self._exchange(subject, layers, binding, shape, plan, policy)
@@ -118,6 +120,20 @@ class EndpointCompiler:
             include_in_schema=plan.in_schema,
         )
         return CompiledEndpoint(route, plan, policy)
+
+    def policy_of(self, plan: CorsPlan | None) -> CorsPolicy | None:
+        """Return the policy of a plan, the same object for equal ones; None where CORS is off."""
+        if plan is None:
+            return None
+        found = self.policies.get(plan)
+        return found if found is not None else self.policies.setdefault(plan, CorsPolicy(plan))
+
+    def _check_headers(self, plan: EndpointPlan) -> bool:
+        if plan.security_headers is self.runtime.security:
+            return True
+        mistakes = list(header_mistakes(plan.security_headers, plan.where, plan.location))
+        self.mistakes.extend(mistakes)
+        return not mistakes
 
     def _rule(self, subject: _Subject) -> ParsedRule | None:
         try:
@@ -132,14 +148,14 @@ class EndpointCompiler:
             return None
 
     def _binding(self, subject: _Subject, rule: ParsedRule, layers: Sequence[Layer]) -> Binding:
-        injected = {name for layer in (*layers, *subject.endpoint.chain.fixed) for name in layer.injects(self.app)}
+        all_layers = (*layers, *subject.endpoint.chain.fixed)
         context = HandlerContext(
             subject.where,
             subject.endpoint.location,
             subject.verb.method,
             rule.text,
             rule.converters,
-            frozenset(injected),
+            frozenset([name for layer in all_layers for name in layer.injects(self.app)]),
             subject.endpoint.record.consumes,
         )
         try:
@@ -164,14 +180,14 @@ class EndpointCompiler:
                 response_type=returned.type,
                 produces=record.produces,
                 status=record.produces_status,
-                warn=self._type_warning(subject.endpoint.label, record.produces),
+                warn=self._type_warning(subject.endpoint.label, record.produces) if record.produces else None,
             )
         except (PydanticUserError, TypeError) as error:
             self.mistakes.append(_unusable_type(subject, error))
             return None, returned
         return shape, returned
 
-    def _type_warning(self, label: str, declared: str | None) -> Callable[[str], None]:
+    def _type_warning(self, label: str, declared: str) -> Callable[[str], None]:
         warned: set[str] = set()
 
         def warn(given: str) -> None:
@@ -208,7 +224,7 @@ class EndpointCompiler:
             location=subject.endpoint.location,
             rule=rule.text,
             method=str(subject.verb.method),
-            doc=inspect.getdoc(handler),
+            doc=_doc_of(handler, controller.cls),
             tags=tuple(dict.fromkeys((*subject.verb.tags, *tags))),
             in_schema=subject.verb.in_schema and controller.record.in_schema,
             parameters=binding.parameters,
@@ -219,7 +235,7 @@ class EndpointCompiler:
             has_response_type=returned.is_declared,
             response_type=returned.type,
             descriptors=record.descriptors,
-            layers=tuple(layer_plan(layer, self.app) for layer in (*layers, *subject.endpoint.chain.fixed)),
+            layers=tuple([layer_plan(layer, self.app) for layer in (*layers, *subject.endpoint.chain.fixed)]),
             cors=merge_cors(self.cors, self.default_cors, [*controller.cors, record.cors]),
             is_async=subject.kind != "thread",
             before=controller.before,
@@ -254,9 +270,13 @@ class EndpointCompiler:
         if parts.is_plain and self.runtime.chain is not None:
             respond = finishing(respond, shape)
         make = compile_make(self.runtime, respond, policy, checks_origin=checks_origin, is_builtin=subject.is_builtin)
-        security = compile_security_headers(plan.security_headers)
-        exchange = Exchange(make, shape, policy, security, limit=self._limit(subject), after=parts.after, plan=plan)
+        security, limit = self._security_of(plan), self._limit(subject)
+        exchange = Exchange(make, shape, policy, security, limit=limit, after=parts.after, plan=plan)
         return compile_exchange(self.runtime, exchange)
+
+    def _security_of(self, plan: EndpointPlan) -> SecurityHeaders:
+        is_default = plan.security_headers is self.runtime.security
+        return self._security if is_default else compile_security_headers(plan.security_headers)
 
     def _limit(self, subject: _Subject) -> int | None:
         record = subject.endpoint.record
@@ -296,7 +316,7 @@ class EndpointCompiler:
         return RuleSocketRoute(rule, app, endpoint=subject.method, name=plan.name)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)
 class _Subject:
     """What is being compiled: one verb of one method of one controller."""
 
@@ -319,16 +339,16 @@ class _Subject:
     def rule(self) -> str:
         return join_rule(self.prefix, self.controller.record.path or "", self.verb.path)
 
-    @property
+    @cached_property
     def namespace(self) -> Namespace:
         return Namespace(self.endpoint.chain.innermost, self.controller.cls)
 
-    @property
+    @cached_property
     def method(self) -> Any:
         core: Any = self.endpoint.chain.core
         return core.__get__(self.instance, type(self.instance)) if hasattr(core, "__get__") else core
 
-    @property
+    @cached_property
     def kind(self) -> str:
         core, innermost = self.endpoint.chain.core, self.endpoint.chain.innermost
         if inspect.iscoroutinefunction(core):
@@ -351,9 +371,18 @@ def join_rule(*parts: str) -> str:
     return joined or "/"
 
 
+def _doc_of(handler: Callable[..., Any], cls: type) -> str | None:
+    """Return a method's docstring, or the one of the method that it overrides."""
+    if not handler.__doc__ and not any(handler.__name__ in vars(base) for base in cls.__mro__[1:]):
+        return None  # `inspect` would look for the method's class first.
+    return inspect.getdoc(handler)
+
+
 def _hooks(instance: Controller, names: Sequence[str]) -> tuple[Hook, ...]:
+    if not names:
+        return ()
     methods = [getattr(instance, name) for name in names]
-    return tuple(Hook(method, inspect.iscoroutinefunction(method)) for method in methods)
+    return tuple([Hook(method, inspect.iscoroutinefunction(method)) for method in methods])
 
 
 def _socket_warnings(subject: _Subject, layers: Sequence[Layer]) -> Iterator[str]:

@@ -16,7 +16,7 @@ FORM_TYPES = frozenset({MediaType.APPLICATION_X_WWW_FORM_URLENCODED, MediaType.M
 JSON_TYPES = frozenset({MediaType.APPLICATION_JSON, MediaType.APPLICATION_PROBLEM_JSON})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HandlerContext:
     """What decides the sources of a handler's parameters."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, NotRequired
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -33,7 +34,11 @@ def compile_readers(
     plans: tuple[ParameterPlan, ...], converters: Mapping[str, Any], consumes: str | None, takes_all: bool
 ) -> tuple[Bind | None, BindBody | None]:
     """Return the function that reads all parameters: a plain one, or a coroutine where the body is read."""
+    if not plans and not takes_all:
+        return None, None
     direct = [plan for plan in plans if plan.source == "path" and _is_direct(plan, converters)]
+    if len(direct) == len(plans):
+        return _only_path(tuple([plan.name for plan in plans]), takes_all), None
     checked = [plan for plan in plans if plan.source in ("path", "query", "header", "cookie") and plan not in direct]
     scalars = [plan for plan in checked if not is_model(plan.annotation)]
     reads: list[Read] = []
@@ -69,6 +74,8 @@ def _fold(reads: list[Read], direct: list[str], takes_all: bool) -> Bind | None:
     return bind
 
 
+# Many endpoints take the same variables: `id`.
+@lru_cache(maxsize=256)
 def _only_path(names: tuple[str, ...], takes_all: bool) -> Bind:
     """Hand the route's own values over as they are; an application mounted below variables picks its own."""
     count = -1 if takes_all else len(names)

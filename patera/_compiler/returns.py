@@ -39,6 +39,9 @@ class ReturnType:
     is_nothing: bool = False
 
 
+_UNDECLARED = ReturnType()
+
+
 def read_return(function: Callable[..., Any], namespace: Namespace, where: str, location: str) -> ReturnType | Mistake:
     """Return what the annotation after `->` promises."""
     annotation = getattr(function, "__annotations__", {}).get("return", Any)
@@ -46,7 +49,7 @@ def read_return(function: Callable[..., Any], namespace: Namespace, where: str, 
     if not isinstance(resolved, Unresolved):
         return _read(resolved)
     if _PLAIN_RESPONSE.fullmatch(resolved.text):
-        return ReturnType()
+        return _UNDECLARED
     return Mistake(
         "PAT115",
         f"{where} -> {resolved.text}",
@@ -58,6 +61,8 @@ def read_return(function: Callable[..., Any], namespace: Namespace, where: str, 
 
 
 def _read(annotation: Any) -> ReturnType:
+    if isinstance(annotation, type) and issubclass(annotation, StarletteResponse):
+        return _UNDECLARED
     found = members(annotation)
     responses = [member for member in found if _is_response(member)]
     if responses:
@@ -65,16 +70,16 @@ def _read(annotation: Any) -> ReturnType:
         types = [each for each in types if each is not Any]
         if len(types) > 1:
             return ReturnType(True, Union[tuple(types)])  # noqa: UP007
-        return ReturnType(True, types[0]) if types else ReturnType()
+        return ReturnType(True, types[0]) if types else _UNDECLARED
     if annotation in (None, type(None)):
         return ReturnType(is_nothing=True)
     origin = get_origin(annotation)
     if origin is tuple and _is_status(get_args(annotation)):
         return _read(get_args(annotation)[0])
     if _hashable_in(annotation, _SHAPELESS) or any(_is_stream(member) for member in found):
-        return ReturnType()
+        return _UNDECLARED
     if all(_hashable_in(member, _SHAPELESS) for member in found):
-        return ReturnType()
+        return _UNDECLARED
     return ReturnType(True, annotation)
 
 

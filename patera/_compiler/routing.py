@@ -66,7 +66,6 @@ class _RuledRoute(BaseRoute):
     parsed: ParsedRule
     rule: str
     path: str
-    path_format: str
     param_convertors: dict[str, Convertor[Any]]
     app: ASGIApp
     endpoint: Callable[..., Any]
@@ -77,11 +76,15 @@ class _RuledRoute(BaseRoute):
         self.parsed = rule
         self.rule = rule.text
         self.path = rule.path
-        self.path_format = rule.render(_quote, lambda variable: f"{{{variable.name}}}")
-        self.param_convertors = dict(rule.converters)
+        self.param_convertors = rule.converters  # type: ignore[assignment]  # read only
         self.app = app
         self.endpoint = endpoint
         self.name = name
+
+    @property
+    def path_format(self) -> str:
+        """The path percent-encoded, with its variables in Starlette's notation; only `url_path_for` reads it."""
+        return self.parsed.render(_quote, lambda variable: f"{{{variable.name}}}")
 
     @cached_property
     def path_regex(self) -> re.Pattern[str]:
@@ -112,7 +115,7 @@ class RuleRoute(_RuledRoute, Route):  # type: ignore[override]  # `path_regex` i
         include_in_schema: Whether OpenAPI shows it.
     """
 
-    methods: set[str]
+    methods: frozenset[str]  # type: ignore[assignment]  # routes share it
 
     def __init__(
         self,
@@ -126,9 +129,13 @@ class RuleRoute(_RuledRoute, Route):  # type: ignore[override]  # `path_regex` i
     ) -> None:
         self._declare(rule, app, endpoint, name)
         self.include_in_schema = include_in_schema
-        self.methods = {method.upper() for method in methods}
-        if "GET" in self.methods:
-            self.methods.add("HEAD")
+        self.methods = _methods_taken(tuple(methods))
+
+
+@lru_cache(maxsize=64)
+def _methods_taken(given: tuple[str, ...]) -> frozenset[str]:
+    taken = frozenset(method.upper() for method in given)
+    return taken | {"HEAD"} if "GET" in taken else taken
 
 
 class RuleSocketRoute(_RuledRoute, WebSocketRoute):  # type: ignore[override]  # as above
@@ -233,9 +240,9 @@ class UrlBuilder:
 
     def __init__(self, routes: Iterable[RuleRoute | RuleSocketRoute], aliases: Mapping[str, str]) -> None:
         self._aliases = aliases
-        self._rules: dict[str, list[ParsedRule]] = {}
+        self._rules: dict[str, tuple[ParsedRule, ...]] = {}
         for route in sorted(routes, key=_url_priority):
-            self._rules.setdefault(route.name, []).append(route.parsed)
+            self._rules[route.name] = (*self._rules.get(route.name, ()), route.parsed)
 
     def has_endpoint(self, endpoint: str) -> bool:
         """Tell whether an endpoint, or an alias of one, exists."""

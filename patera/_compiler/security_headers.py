@@ -55,14 +55,17 @@ def default_values(configs: Mapping[str, Any]) -> dict[str, str]:
     return _overlaid(defaults, given if isinstance(given, Mapping) else {})
 
 
-def merge_values(base: Mapping[str, str], records: Sequence[SecurityRecord | None]) -> dict[str, str]:
-    """Return the headers of an endpoint: the application's, then what the class' and the method's record change."""
-    merged = dict(base)
+def merge_values(base: Mapping[str, str], records: Sequence[SecurityRecord | None]) -> Mapping[str, str]:
+    """Return the headers of an endpoint: the application's, then what the class' and the method's record change.
+
+    Where they change nothing these are the application's own, the same object.
+    """
+    merged = base
     for record in records:
         if record is None:
             continue
         if record.is_whole:
-            merged = dict(base) if record.is_on else {}
+            merged = base if record.is_on else {}
         merged = _overlaid(merged, dict(record.values))
     return merged
 
