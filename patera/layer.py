@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["INJECTED", "Call", "Layer", "Next", "NextSync", "Place"]
 
 T = TypeVar("T")
+
+#: What no wrapper is in; one for all calls.
+_NOBODY: frozenset[Any] = frozenset()
 Next = Callable[["Call"], Awaitable[Any]]
 NextSync = Callable[["Call"], Any]
 
@@ -69,8 +72,8 @@ class Call:
         self.app = app
         self.request = request
         self.kwargs = kwargs
-        self.passing: frozenset[Any] = frozenset()
-        self.settled_by: frozenset[Any] = frozenset()
+        self.passing = _NOBODY
+        self.settled_by = _NOBODY
         #: What finishes the endpoint's responses; None on a method that is no endpoint.
         self._shape: Any = None
         self._flushes: list[Callable[[], Any]] = []

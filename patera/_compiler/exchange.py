@@ -17,7 +17,7 @@ from patera.response import UNSET, ForeignResponse, Response
 from .edge import CorsPolicy, apply_edge, edge_headers, with_id
 from .entry import EDGE_KEY, Gate, Refused
 from .errors import ErrorTable
-from .messages import StaticEdge, edge_found, static_edge, taken_names, whole_messages
+from .messages import edge_found, static_edge, taken_names, whole_messages
 from .pipeline import Hook, run_after_hooks
 from .security_headers import SecurityHeaders
 from .shaping import AnyResponse, Shape
@@ -100,8 +100,9 @@ def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:  # noqa: 
     request_class, response_class = runtime.request_class, runtime.response_class
     make, shape, finish = exchange.make, exchange.shape.shape, exchange.shape.finish
     limit, defaults = exchange.limit, exchange.security.names
-    enter, edge = _compile_enter(runtime, exchange), _edge_of(exchange)
-    plain, https, is_static, taken = edge.plain, edge.https, edge.is_complete, edge.taken
+    enter, edge = _compile_enter(runtime, exchange), static_edge(exchange.policy, exchange.security)
+    plain, https, taken = edge.plain, edge.https, edge.taken
+    is_static = edge.is_complete and not exchange.finds_policy
     logs = runtime.log_request is not None
     # A response that nothing was set on may lack a body or status that the endpoint declares.
     is_declared = runtime.chain is None and (exchange.shape.has_type or not exchange.shape.is_plain)
@@ -157,10 +158,6 @@ def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:  # noqa: 
                 current_request.reset(token)
 
     return run
-
-
-def _edge_of(exchange: Exchange) -> StaticEdge:
-    return static_edge(exchange.policy, exchange.security, finds_policy=exchange.finds_policy)
 
 
 def _compile_enter(runtime: Runtime, exchange: Exchange) -> Callable[[Scope], bytes | None]:

@@ -49,9 +49,9 @@ class StaticEdge:
 
 
 @lru_cache(maxsize=256)
-def static_edge(policy: CorsPolicy | None, security: SecurityHeaders, *, finds_policy: bool) -> StaticEdge:
-    """Return the edge of exchanges with this policy; equal ones share it."""
-    is_complete = not finds_policy and (policy is None or policy.is_open)
+def static_edge(policy: CorsPolicy | None, security: SecurityHeaders) -> StaticEdge:
+    """Return the edge of a policy; exchanges share it."""
+    is_complete = policy is None or policy.is_open
     cors = policy.headers if is_complete and policy is not None else ()
     return StaticEdge((*security.plain, *cors), (*security.https, *cors), is_complete, taken_names(security))
 
@@ -66,6 +66,9 @@ def edge_found(scope: Scope, exchange: Exchange, request_id: bytes | None) -> tu
     if request_id is None:
         return ()
     policy = scope.get("patera.cors", exchange.policy) if exchange.finds_policy else exchange.policy
+    if policy is exchange.policy and (policy is None or policy.is_open):
+        edge = static_edge(policy, exchange.security)
+        return edge.https if scope.get("scheme") == "https" else edge.plain
     return edge_headers(scope, policy, exchange.security)
 
 

@@ -23,7 +23,7 @@ DEFAULTS: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SecurityHeaders:
     """The headers as they are sent.
 

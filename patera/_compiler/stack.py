@@ -135,8 +135,11 @@ class Dispatcher:
         return _answer_miss(request, scope["patera.miss"])
 
     def _refuse_origin(self, scope: Scope) -> None:
-        refusal = self._policy.refuse(scope, scope["method"]) if self._policy is not None else None
-        if refusal is not None and scope["method"] != "OPTIONS":
+        policy, method = self._policy, scope["method"]
+        if policy is None or method == "OPTIONS" or (policy.is_open and policy.allows_method(method)):
+            return
+        refusal = policy.refuse(scope, method)
+        if refusal is not None:
             raise refusal
 
     def _limited(self, mount: Mount, scope: Scope) -> ASGIApp:
