@@ -11,21 +11,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import anyio.from_thread
-from jinja2 import (
-    BaseLoader,
-    Environment,
-    FileSystemLoader,
-    StrictUndefined,
-    TemplateNotFound,
-    Undefined,
-    select_autoescape,
-)
+from jinja2 import Environment, StrictUndefined, Undefined, select_autoescape
 from pydantic_core import to_jsonable_python
 
 from ._browser_context import browser_context
 from ._sandbox import Sandbox
 from ._static import resolve_folder
-from .exceptions import SetupFinishedError, closest
+from ._template_code import TemplateEnvironment
+from ._template_files import LazyLoader, MissingTemplate
+from .exceptions import SetupFinishedError
 
 if TYPE_CHECKING:
     from .application import Patera
@@ -37,24 +31,6 @@ ESCAPED_NAMES = ("html", "htm", "xhtml", "xml", "svg", "jinja", "jinja2", "j2")
 
 #: Returns values for every template; takes nothing, or the request (None outside of one).
 ContextMethod = Callable[..., Any]
-
-
-class MissingTemplate(TemplateNotFound):
-    """A template that is in none of the folders; says which ones were searched and what is similar.
-
-    Args:
-        name: The name asked for.
-        loader: The loader that searched.
-    """
-
-    def __init__(self, name: str, loader: FileSystemLoader) -> None:
-        super().__init__(name)
-        self.directories = [os.fspath(folder) for folder in loader.searchpath]
-        self._loader = loader
-
-    def __str__(self) -> str:
-        hint = closest(str(self.name), self._loader.list_templates())
-        return f"No template {self.name!r} in {', '.join(self.directories)}.{hint}"
 
 
 class Templating:
@@ -75,7 +51,7 @@ class Templating:
         self._app = app
         self._added: list[str] = []
         self._takes_request: dict[ContextMethod, bool] = {}
-        self._loader = _LazyLoader(self._search_path)
+        self._loader = LazyLoader(self._search_path)
 
     def add_path(self, path: str | os.PathLike[str]) -> None:
         """Search a further folder, after those that are known already.
@@ -92,9 +68,9 @@ class Templating:
         self._added.append(folder)
 
     @cached_property
-    def environment(self) -> Environment:
+    def environment(self) -> TemplateEnvironment:
         """The Jinja environment of template files; filters and globals set here hold for all templates."""
-        environment = Environment(**self._options(), enable_async=True)
+        environment = TemplateEnvironment(**self._options(), enable_async=True)
         environment.policies["json.dumps_function"] = _dumps
         return environment
 
@@ -112,8 +88,9 @@ class Templating:
             MissingTemplate: No folder has it; a `jinja2.TemplateNotFound`.
             jinja2.TemplateError: The template is wrong, or uses an undefined name under `TEMPLATES_STRICT`.
         """
-        template = self.environment.get_template(template_name)
-        return await template.render_async(await self._context(self.environment, context, request))
+        environment = self._page_environment
+        template = environment.get_template(template_name)
+        return await template.render_async(await self._context(environment, context, request))
 
     async def render_string(
         self, source: str, context: Mapping[str, Any] | None = None, request: Request | None = None
@@ -148,6 +125,13 @@ class Templating:
         sandbox = self._sync_sandbox
         values = self._context_sync(sandbox, context, request)
         return sandbox.compile_string(source).render(sandbox.shielded(values))
+
+    @cached_property
+    def _page_environment(self) -> Environment:
+        """Return an environment apart, so that templates of the public one can still be streamed."""
+        environment = self.environment.overlay()
+        environment.whole_pages = True
+        return environment
 
     @cached_property
     def _sync_environment(self) -> Environment:
@@ -267,27 +251,3 @@ def _attribute_lookup(environment: Environment) -> Callable[..., Any]:
 def _dumps(value: Any, **options: Any) -> str:
     """Serialise for the filter `tojson`, which then escapes what HTML could misread."""
     return json.dumps(value, default=to_jsonable_python, **options)
-
-
-class _LazyLoader(BaseLoader):
-    """Opens the folders at the first template, so that extensions can add theirs until then."""
-
-    def __init__(self, search_path: Callable[[], list[str]]) -> None:
-        self._search_path = search_path
-        self.is_open = False
-
-    @cached_property
-    def _files(self) -> FileSystemLoader:
-        self.is_open = True
-        return FileSystemLoader(self._search_path())
-
-    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
-        """Return the source, the file and whether it is still current."""
-        try:
-            return self._files.get_source(environment, template)
-        except TemplateNotFound as error:
-            raise MissingTemplate(template, self._files) from error
-
-    def list_templates(self) -> list[str]:
-        """Return the names of all templates."""
-        return self._files.list_templates()
