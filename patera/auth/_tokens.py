@@ -25,6 +25,10 @@ REFRESH = "refresh"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.([A-Za-z0-9_-]+)")
 
 
+#: Header parameters that no token of ours has (RFC 7515, section 4.1): extensions, and where to find the key.
+_FOREIGN_PARAMETERS = frozenset(("crit", "b64", "kid", "jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256"))
+
+
 @dataclass(frozen=True, slots=True)
 class TokenPair:
     """What a client gets that logs in with tokens.
@@ -121,9 +125,9 @@ def _decode(token: str, key: str, rules: TokenRules) -> dict[str, Any]:
 
 
 def _checked(decoded: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the claims unless the header asks for an extension, or a time is no whole number."""
+    """Return the claims unless the header asks for an extension or names a key, or a time is no whole number."""
     claims: dict[str, Any] = decoded["payload"]
-    if "crit" in decoded["header"] or "b64" in decoded["header"]:
+    if not _FOREIGN_PARAMETERS.isdisjoint(decoded["header"]):
         return None
     times = [claims[name] for name in ("exp", "iat", "nbf") if name in claims]
     return claims if all(type(each) is int for each in times) else None
