@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar, overload
 from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
 
 from ._types import Message, RawHeader, Send
+
+T = TypeVar("T")
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: What no header may hold (RFC 9110, section 5.5): servers drop the connection at best.
@@ -18,6 +20,15 @@ _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 class RequestHeaders(Headers):
     """The headers of a request: case-insensitive; of a repeated one `get` returns the first value."""
+
+    @overload
+    def get(self, key: str, default: None = None) -> str | None: ...
+
+    @overload
+    def get(self, key: str, default: str) -> str: ...
+
+    @overload
+    def get(self, key: str, default: T) -> str | T: ...
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a header's value, else the default; Starlette's own raises and catches an error in between."""
