@@ -69,17 +69,21 @@ def compile_candidate(route: IndexedRoute) -> Candidate:
 class Table:
     """The routes of one method.
 
+    Routes with variables stand in buckets by the literal segments before their first variable. A bucket of many has
+    groups beside it: by the places of the literal segments behind that variable and by the words at these places.
+
     Args:
         routes: The routes in Werkzeug's order.
         tests: The candidates of those with variables, by `id(route)`.
     """
 
-    __slots__ = ("buckets", "literal", "reach", "slashless")
+    __slots__ = ("buckets", "groups", "literal", "reach", "slashless")
 
     def __init__(self, routes: Sequence[IndexedRoute], tests: Mapping[int, Candidate]) -> None:
         self.literal: dict[str, IndexedRoute] = {}
         self.slashless: set[str] = set()
-        self.buckets: dict[str, tuple[Candidate, ...] | _WideBucket] = {}
+        self.buckets: dict[str, tuple[Candidate, ...]] = {}
+        self.groups: dict[str, list[Group]] = {}
         self.reach = 1
         prefixed: defaultdict[str, list[IndexedRoute]] = defaultdict(list)
         literals: list[RuleRoute | RuleSocketRoute] = []
@@ -91,8 +95,9 @@ class Table:
                 prefixed[literal_prefix(route)].append(route)
         self._add_other_slashes(literals, routes)
         for prefix, members in prefixed.items():
-            candidates = tuple(_with_bare_paths(members, tests))
-            self.buckets[prefix] = candidates if len(candidates) <= WIDE_BUCKET else _WideBucket(candidates)
+            candidates = self.buckets[prefix] = tuple(_with_bare_paths(members, tests))
+            if len(candidates) > WIDE_BUCKET:
+                self.groups[prefix] = _divide(candidates)
             self.reach = max(self.reach, len(prefix) + 1)
 
     def _add_other_slashes(
@@ -118,12 +123,13 @@ class Table:
         """Return what answers a path that is not literally in the table."""
         if path in self.slashless:
             return Miss(redirect=f"{path}/")
-        buckets = self.buckets
+        buckets, groups = self.buckets, self.groups
         end = path.rfind("/", 0, self.reach)
         while end >= 0:
-            bucket = buckets.get(path[:end])
+            prefix = path[:end]
+            bucket = buckets.get(prefix)
             if bucket is not None:
-                for test, route, redirects in bucket.narrow(path) if isinstance(bucket, _WideBucket) else bucket:
+                for test, route, redirects in _narrow(groups[prefix], path) if prefix in groups else bucket:
                     values = test(path)
                     if values is not None:
                         return Miss(redirect=f"{path}/") if redirects and path[-1] != "/" else (route, values)
@@ -135,35 +141,24 @@ class Table:
         methods: set[str] = set()
         end = path.rfind("/", 0, self.reach)
         while end >= 0:
-            bucket = self.buckets.get(path[:end], ())
-            for test, route, redirects in bucket.narrow(path) if isinstance(bucket, _WideBucket) else bucket:
+            prefix = path[:end]
+            bucket = self.buckets.get(prefix, ())
+            for test, route, redirects in _narrow(self.groups[prefix], path) if prefix in self.groups else bucket:
                 if isinstance(route, RuleRoute) and not (redirects and path[-1] != "/") and test(path) is not None:
                     methods |= route.methods
             end = path.rfind("/", 0, end)
         return methods
 
 
-class _WideBucket:
-    """Many candidates that share the literal segments before their first variable, in order.
-
-    They are divided once more, by the literal segments that each has at fixed places behind the variable:
-    `groups` holds the places and, by the words at these places, the candidates with their ranks.
-    """
-
-    __slots__ = ("groups",)
-
-    def __init__(self, candidates: Iterable[Candidate]) -> None:
-        self.groups: list[Group] = _divide(candidates)
-
-    def narrow(self, path: str) -> list[Candidate]:
-        """Return the candidates that can take the path, in order."""
-        words = path.split("/")
-        found: list[Ranked] = []
-        for places, members in self.groups:
-            if not places or places[-1] < len(words):
-                found += members.get(tuple([words[place] for place in places]), ())
-        found.sort(key=itemgetter(0))
-        return [candidate for _, candidate in found]
+def _narrow(groups: Iterable[Group], path: str) -> list[Candidate]:
+    """Return the candidates of groups that can take a path, in order."""
+    words = path.split("/")
+    found: list[Ranked] = []
+    for places, members in groups:
+        if not places or places[-1] < len(words):
+            found += members.get(tuple([words[place] for place in places]), ())
+    found.sort(key=itemgetter(0))
+    return [candidate for _, candidate in found]
 
 
 def _divide(
