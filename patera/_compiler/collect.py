@@ -212,6 +212,8 @@ def _wrappers(function: Any) -> Iterator[Any]:
 
 
 def _hook_names(hooks: list[NamedHook], phase: str) -> tuple[str, ...]:
+    if not hooks:
+        return ()
     found = sorted((hook.order, name) for hook, name in hooks if hook.phase == phase)
     return tuple(name for _, name in found)
 

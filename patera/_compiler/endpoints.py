@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from pydantic.errors import PydanticUserError
@@ -223,7 +225,7 @@ class EndpointCompiler:
             where=subject.where,
             location=subject.endpoint.location,
             rule=rule.text,
-            method=str(subject.verb.method),
+            method=sys.intern(str(subject.verb.method)),
             doc=_doc_of(handler, controller.cls),
             tags=tuple(dict.fromkeys((*subject.verb.tags, *tags))),
             in_schema=subject.verb.in_schema and controller.record.in_schema,
@@ -351,7 +353,7 @@ class _Subject:
     @cached_property
     def kind(self) -> str:
         core, innermost = self.endpoint.chain.core, self.endpoint.chain.innermost
-        if inspect.iscoroutinefunction(core):
+        if _is_coroutine_function(core):
             return "async"
         if inspect.iscoroutinefunction(innermost) or inspect.isasyncgenfunction(innermost):
             return "direct"
@@ -373,9 +375,15 @@ def join_rule(*parts: str) -> str:
 
 def _doc_of(handler: Callable[..., Any], cls: type) -> str | None:
     """Return a method's docstring, or the one of the method that it overrides."""
-    if not handler.__doc__ and not any(handler.__name__ in vars(base) for base in cls.__mro__[1:]):
+    if not handler.__doc__ and not hasattr(super(cls, cls), handler.__name__):
         return None  # `inspect` would look for the method's class first.
     return inspect.getdoc(handler)
+
+
+def _is_coroutine_function(function: Any) -> bool:
+    """Do what `inspect` does, which looks for partial objects first."""
+    is_plain = type(function) is FunctionType and function.__code__.co_flags & inspect.CO_COROUTINE
+    return bool(is_plain) or inspect.iscoroutinefunction(function)
 
 
 def _hooks(instance: Controller, names: Sequence[str]) -> tuple[Hook, ...]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 def collect_layers(controller: CollectedController, chain: LayerChain, app: Patera | None = None) -> tuple[Layer, ...]:
     """Return the layers of an endpoint in the order in which they run, each once; with an application, its too."""
+    if not (controller.layers or chain.lifted or (app is not None and app.extensions)):
+        return ()
     found: dict[Hashable, Layer] = {}
 
     def add(layer: Layer) -> None:

@@ -110,5 +110,6 @@ def _cell_contents(function: Any) -> list[Any]:
 
 def location_of(function: Any) -> str:
     """Return `file:line` of a function or class, as far as it is known."""
-    code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
+    innermost = inspect.unwrap(function) if callable(function) and hasattr(function, "__wrapped__") else function
+    code = getattr(innermost, "__code__", None)
     return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else ""
