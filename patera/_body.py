@@ -7,12 +7,12 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any, Literal
 
 import anyio
-from loguru import logger
 from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as StarletteRequest
 
 from ._forms import FORM_TYPES, MAX_FIELD_SIZE, MAX_FIELDS, MAX_FILES, FilesView, Form, FormView, read_form
+from ._imports import late
 from ._json import parse_json
 from ._types import Message
 from ._values import MultiValues
@@ -391,5 +391,5 @@ class BodyRequest(StarletteRequest[Any]):
             if inspect.isawaitable(result):
                 await result
         except Exception as exc:
-            log = getattr(self.scope.get("app"), "logger", logger)
+            log = getattr(self.scope.get("app"), "logger", None) or late("patera.logging").logger
             log.opt(exception=exc).error("A deferred function failed: {!r}", callback)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from types import UnionType
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic import AliasChoices, BaseModel, TypeAdapter
-from pydantic.fields import FieldInfo
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 MISSING: Final = object()
-
-_BOOLEAN = TypeAdapter(bool)
 
 
 def names_of(key: str, info: FieldInfo) -> set[str]:
@@ -66,7 +67,7 @@ def like(text: str, example: Any) -> Any:
         ValueError: It cannot be read as that kind.
     """
     if isinstance(example, bool):
-        return _BOOLEAN.validate_python(text)
+        return _boolean().validate_python(text)
     if isinstance(example, int):
         return int(text) if text.strip().lstrip("+-").isdecimal() else float(text)
     if isinstance(example, float):
@@ -144,3 +145,8 @@ def kind_of(example: Any) -> str:
     if isinstance(example, dict | list | tuple | set):
         return f"a {type(example).__name__}, written as JSON"
     return f"a value of the type {type(example).__name__}"
+
+
+@cache
+def _boolean() -> TypeAdapter[bool]:
+    return TypeAdapter(bool)

@@ -8,29 +8,31 @@ from typing import TYPE_CHECKING, Any, cast
 
 from starlette.middleware import Middleware
 
-from ._imports import ImportString, Loaded, load_all
+from ._imports import ImportString, Loaded, late, load_all
 from .cli import CLIController
 from .controller import Controller
 from .exceptions import ExceptionHandler, Mistake
 from .extension import BaseExtension
-from .logging import LoggerBase
 from .middleware import MiddlewareBase
 from .request import Request
 from .response import Response
 
 if TYPE_CHECKING:
     from .config import BaseConfig
+    from .logging import LoggerBase
 
-#: What stands behind the import strings of each key: class, form, and whether CLI mode loads it too.
-_KEYS: dict[str, tuple[type | None, Any, bool]] = {
-    "MODELS": (None, "either", True),
-    "EXTENSIONS": (BaseExtension, "either", True),
-    "LOGGERS": (LoggerBase, "class", False),
-    "CONTROLLERS": (Controller, "class", False),
-    "CLI_CONTROLLERS": (CLIController, "class", True),
-    "EXCEPTION_HANDLERS": (ExceptionHandler, "class", False),
-    "MIDDLEWARE": (None, "class", False),
-}
+
+def _keys() -> dict[str, tuple[type | None, Any, bool]]:
+    """Return what stands behind the import strings of each key: class, form, and whether CLI mode loads it too."""
+    return {
+        "MODELS": (None, "either", True),
+        "EXTENSIONS": (BaseExtension, "either", True),
+        "LOGGERS": (late("patera.logging").LoggerBase, "class", False),
+        "CONTROLLERS": (Controller, "class", False),
+        "CLI_CONTROLLERS": (CLIController, "class", True),
+        "EXCEPTION_HANDLERS": (ExceptionHandler, "class", False),
+        "MIDDLEWARE": (None, "class", False),
+    }
 
 
 @dataclass(slots=True)
@@ -81,7 +83,7 @@ def load_parts(config: BaseConfig, *, application_module: str, cli_mode: bool) -
 def _listed(config: BaseConfig, *, cli_mode: bool) -> list[ImportString]:
     return [
         ImportString(text, key, expected, form)
-        for key, (expected, form, in_cli_mode) in _KEYS.items()
+        for key, (expected, form, in_cli_mode) in _keys().items()
         if in_cli_mode or not cli_mode
         for text in getattr(config, key) or ()
     ]

@@ -13,21 +13,17 @@ from urllib.parse import quote
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 
-from ._compiler.build import Compiled, build
 from ._compiler.converters import DEFAULT_CONVERTERS, PATH_SAFE, Converter
-from ._compiler.plan import ApplicationPlan
 from ._context import current_request, use_application
+from ._hooks import SHUTDOWN_KEY, STARTUP_KEY, AddedHooks, refuse_hiding_methods
 from ._imports import late
-from ._lifecycle import SHUTDOWN_KEY, STARTUP_KEY, AddedHooks, Lifecycle, refuse_hiding_methods
 from ._loading import Parts, load_parts
 from ._static import resolve_folder, static_controller
 from ._types import ASGIApp, Receive, Scope, Send
 from .cli import CLIController, Command
-from .cli._commands import command_mistakes, commands_of, index_commands
 from .controller import Controller
 from .exceptions import ConfigurationError, ExceptionHandler, MissingConfiguration, Mistake, SetupFinishedError
 from .extension import BaseExtension
-from .logging import InMemoryLogBuffer, LoggerBase, bind_logger, config_name, load_loggers
 from .middleware import MiddlewareBase
 from .request import Request
 from .response import Response
@@ -37,8 +33,11 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from loguru import Logger
 
+    from ._compiler.build import Compiled
+    from ._compiler.plan import ApplicationPlan
     from ._templating import Templating
     from .config import BaseConfig
+    from .logging import InMemoryLogBuffer, LoggerBase
 
 __all__ = ["Patera", "app", "app_path", "on_shutdown", "on_startup"]
 
@@ -151,7 +150,9 @@ class Patera(Starlette):
         self.extensions: dict[str, BaseExtension] = {}
         self.extension_states: dict[BaseExtension, Any] = {}
         self.loggers: list[LoggerBase] = []
-        self.log_buffer = InMemoryLogBuffer(self.configs["IN_MEMORY_LOG_BUFFER_SIZE"])
+        logging = late("patera.logging")
+        self.log_buffer: InMemoryLogBuffer = logging.InMemoryLogBuffer(self.configs["IN_MEMORY_LOG_BUFFER_SIZE"])
+        self.logger: Logger = logging.bind_logger(self)
         self.cli_controllers: list[CLIController] = []
         self.cli_commands: dict[str, Command] = {}
         self.exception_handler_classes: list[type[ExceptionHandler]] = []
@@ -162,7 +163,6 @@ class Patera(Starlette):
         self.global_context_methods: list[Callable[..., Any]] = []
         self.request_class: type[Request] = Request
         self.response_class: type[Response[Any]] = Response
-        self.logger: Logger = bind_logger(self)
         self.templates: Templating = late("patera._templating").Templating(self)
 
     def load(self, *, cli_mode: bool = False) -> None:
@@ -212,23 +212,25 @@ class Patera(Starlette):
 
     def _load_loggers(self, parts: Parts) -> list[Mistake]:
         try:
-            self.loggers = load_loggers(self, parts.loggers)
+            self.loggers = late("patera.logging").load_loggers(self, parts.loggers)
         except ConfigurationError as error:
             return list(error.mistakes)
         return []
 
     def _load_commands(self, parts: Parts) -> list[Mistake]:
-        mistakes = [mistake for cls in parts.cli_controllers for mistake in command_mistakes(cls, self)]
+        reading = late("patera.cli._commands")
+        mistakes: list[Mistake]
+        mistakes = [mistake for cls in parts.cli_controllers for mistake in reading.command_mistakes(cls, self)]
         if mistakes:
             return mistakes
         self.cli_controllers = [cls(self) for cls in parts.cli_controllers]
-        found = [command for controller in self.cli_controllers for command in commands_of(controller, self)]
-        commands, mistakes = index_commands([*self.cli_commands.values(), *found])
+        found = [command for controller in self.cli_controllers for command in reading.commands_of(controller, self)]
+        commands, mistakes = reading.index_commands([*self.cli_commands.values(), *found])
         self.cli_commands = commands
         return mistakes
 
     def _claimed_keys(self, parts: Parts) -> set[str]:
-        claimed = {config_name(cls) for cls in parts.loggers}
+        claimed = {late("patera.logging").config_name(cls) for cls in parts.loggers}
         for extension in [*parts.extensions, *self._implied_extensions()]:
             claimed |= extension.claimed_keys(self.configs)
         return claimed
@@ -240,7 +242,7 @@ class Patera(Starlette):
         for name, reason in self.config.ignored_variables:
             self.logger.warning("The environment variable {} is ignored: {}", name, reason)
         claimed = {key for extension in self.extensions.values() for key in extension.claimed_keys(self.configs)}
-        claimed |= {config_name(type(logger)) for logger in self.loggers}
+        claimed |= {late("patera.logging").config_name(type(logger)) for logger in self.loggers}
         for name, reason in late("patera.config").unknown_variables(self.config, claimed):
             self.logger.warning("The environment variable {} is ignored: {}", name, reason)
         self._warn_of_debug()
@@ -417,7 +419,8 @@ class Patera(Starlette):
             ConfigurationError: A command of that name exists.
         """
         self._require_setup("add_command")
-        self.cli_commands, mistakes = index_commands([*self.cli_commands.values(), *commands])
+        merged = [*self.cli_commands.values(), *commands]
+        self.cli_commands, mistakes = late("patera.cli._commands").index_commands(merged)
         if mistakes:
             raise ConfigurationError(*mistakes)
 
@@ -454,7 +457,7 @@ class Patera(Starlette):
             raise RuntimeError("The application is being built: a controller's __init__ cannot use routes or url_for()")
         self._is_building = True
         try:
-            compiled = build(self)
+            compiled: Compiled = late("patera._compiler.build").build(self)
         except Exception as error:
             self._build_error = error
             raise
@@ -477,7 +480,8 @@ class Patera(Starlette):
             async with app.lifespan():
                 ...
         """
-        return Lifecycle(self)
+        lifecycle: AbstractAsyncContextManager[None] = late("patera._lifecycle").Lifecycle(self)
+        return lifecycle
 
     async def aclose(self) -> None:
         """Close what extensions opened without a lifespan, as commands and `lifespan="off"` do."""

@@ -69,6 +69,16 @@ def test_import_of_patera_loads_no_optional_package() -> None:
     assert [name for name in OPTIONAL if name in loaded] == []
 
 
+def test_import_of_patera_loads_nothing_that_only_an_application_needs() -> None:
+    loaded = run("import patera, sys; print(*sys.modules)").split()
+    assert {"loguru", "pydantic_settings", "patera._compiler.build"} & set(loaded) == set()
+
+
+@pytest.mark.parametrize("name", ["LogLevel", "logging.LoggerBase", "layer.Layer", "concurrency.current_request_id"])
+def test_what_is_loaded_late_is_an_attribute_of_patera(name: str) -> None:
+    assert run(f"import patera; print(patera.{name}.__name__)") == name.rpartition(".")[2]
+
+
 def test_import_of_patera_starts_no_thread() -> None:
     assert run("import patera, threading; print(threading.active_count())") == "1"
 
