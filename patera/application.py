@@ -316,9 +316,10 @@ class Patera(Starlette):
         return list(self.router.routes)
 
     def mounted_applications(self) -> list[Patera]:
-        """Return the Patera applications that are mounted below this one."""
+        """Return the Patera applications that are mounted below this one, also behind ASGI middleware."""
         mounts = [route for route in self.router.routes if isinstance(route, Mount)]
-        return [mount._base_app for mount in mounts if isinstance(mount._base_app, Patera)]
+        found = [_behind_middleware(mount._base_app) for mount in mounts]
+        return [each for each in found if isinstance(each, Patera)]
 
     def get_conf(self, config_name: str, default: Any = _MISSING) -> Any:
         """Return a configuration value.
@@ -520,6 +521,13 @@ def _require_classes(call: str, values: tuple[Any, ...], base: type) -> None:
     for value in values:
         if not (isinstance(value, type) and issubclass(value, base)):
             raise TypeError(f"{call}() takes subclasses of {base.__name__}, got {value!r}")
+
+
+def _behind_middleware(app: Any) -> Any:
+    """Return the application that ASGI middleware leads to; it keeps that as `app`, as Starlette's does."""
+    while not isinstance(app, Patera) and callable(getattr(app, "app", None)):
+        app = app.app
+    return app
 
 
 def _config_of(cls: type[Patera]) -> BaseConfig:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from patera.exceptions import BaseHttpException
 from patera.layer import Call, Layer
@@ -33,13 +33,17 @@ class ProtectedApplication:
 
         Raises:
             BaseHttpException: A request is refused; the application around answers.
+            RuntimeError: The application around is none of Patera.
         """
-        if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
-            return
+        app: Any = scope.get("app")
+        if not hasattr(app, "request_class"):
+            raise RuntimeError(
+                f"A protected application is below a {type(app).__name__}, which knows no users: "
+                "mount it on the Patera application itself"
+            )
         replay = _Replay(receive)
-        request = scope["app"].request_class(scope, replay.record, send)
-        call = Call(scope["app"], request, {})
+        request = app.request_class(scope, replay.record, send)
+        call = Call(app, request, {})
         try:
             for layer in self.layers:
                 answer = await layer.guard(call)

@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 from loguru import logger
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from patera import MiddlewareBase, Patera, Request, Response, abort
 from patera.auth import AnonymousUser, Authentication, AuthenticationException, login_required, optional_user
 from patera.controller import Controller, get, path, socket
 from patera.exceptions import ConfigurationError, ExceptionHandler, handles
+from patera.extension import BaseExtension
+from patera.testing import PateraTestClient
 from tests.auth.users import USERS, Connect, HeaderAuth, MakeApp, User, refusal_of
 
 ADA = {"x-user": "ada"}
@@ -351,6 +355,43 @@ async def test_mounted_websocket_can_be_protected(make_app: MakeApp, client: Con
     application.mount("/inner", own.protected(make_app(Echo)))
     http = await client(application)
     assert await refusal_of(http, "/inner/ws") == 4401
+
+
+async def test_protected_application_starts_and_stops_with_the_one_around(make_app: MakeApp, client: Connect) -> None:
+    class Part(BaseExtension):
+        configs_name = "PART"
+
+        def init_app(self, app: Patera) -> None: ...
+
+        async def startup(self, app: Patera) -> None:
+            app.state.is_started = True
+
+        async def shutdown(self, app: Patera) -> None:
+            app.state.is_started = False
+
+    @path("/state")
+    class State(Controller):
+        @get("/")
+        async def show(self, req: Request) -> Response:
+            return req.res.json(getattr(self.app.state, "is_started", None))
+
+    own, inner = HeaderAuth(), make_app(State, EXTENSIONS=[Part()])
+    application = make_app(EXTENSIONS=[own])
+    application.mount("/inner", own.protected(inner))
+    async with PateraTestClient(application) as http:
+        assert (await http.get("/inner/state", headers=ADA)).json() is True
+    assert inner.state.is_started is False
+
+
+async def test_protected_application_below_another_framework_says_where_it_belongs(
+    make_app: MakeApp, client: Connect
+) -> None:
+    own = HeaderAuth()
+    application = make_app(EXTENSIONS=[own])
+    application.mount("/deep", Starlette(routes=[Mount("/reports", app=own.protected(Starlette()))]))
+    http = await client(application)
+    with pytest.raises(RuntimeError, match="mount it on the Patera application itself"):
+        await http.get("/deep/reports/", headers=ADA)
 
 
 # As a middleware class, and what the class has to have
