@@ -16,6 +16,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tomllib
@@ -51,6 +52,9 @@ KEYS = {
     CLIController: "CLI_CONTROLLERS",
     LoggerBase: "LOGGERS",
 }
+
+#: Seconds after which a process is taken for one that never ends.
+LONGEST_RUN = 300
 
 MakeApp = Callable[..., Patera]
 
@@ -283,16 +287,23 @@ def python_environment(**variables: str) -> dict[str, str]:
 
 
 def run_python(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run `python ARGUMENTS` in a folder to its end, with some environment variables."""
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env=python_environment(**variables),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    """Run `python ARGUMENTS` in a folder to its end, with some environment variables.
+
+    Raises:
+        AssertionError: It does not end; the message has its output, and at which lines it stands.
+    """
+    command = [sys.executable, "-X", "faulthandler", *arguments]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=folder, env=python_environment(**variables), stdout=pipe, stderr=pipe, text=True
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=LONGEST_RUN)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)
+            output, errors = process.communicate()
+            raise AssertionError(f"{command} did not end in {LONGEST_RUN} s:\n{output}{errors}") from None
+    return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 
 def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

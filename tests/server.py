@@ -1,6 +1,7 @@
 """Real servers for tests: uvicorn in this event loop, or any server in a process of its own."""
 
 import asyncio
+import codecs
 import os
 import re
 import signal
@@ -14,7 +15,10 @@ from typing import Any
 import uvicorn
 
 ROOT = Path(__file__).parent.parent
-LISTENING = re.compile(r"running on http://[^ ]+?:(\d+)", re.IGNORECASE)
+LISTENING = re.compile(r"running on http://[^ ]+?:(\d+)\s", re.IGNORECASE)
+
+#: How many characters of a server's output a failure shows.
+SHOWN_OUTPUT = 20_000
 
 #: No change of logging; no warning of the older websocket protocol under the oldest supported uvicorn.
 DEFAULTS = {"lifespan": "on", "log_config": None, "ws": "websockets-sansio", "timeout_graceful_shutdown": 5}
@@ -93,32 +97,34 @@ async def run_process(
 
     Raises:
         RuntimeError: It ended, or did not listen in time; the message has its output.
+        Exception: What the caller's block raises, with the end of the output as a note.
     """
     process = await start_process(arguments, cwd, env)
     server = Server(0, process=process)
-    reading = None
+    port = asyncio.get_running_loop().create_future()
+    reading = asyncio.create_task(_read(process, server.output, port))
     try:
-        async with asyncio.timeout(timeout):
-            server.port = await _read_port(process, server.output)
-        reading = asyncio.create_task(_read_on(process, server.output))
+        server.port = await _listening(port, server.output, timeout)
         yield server
-    except TimeoutError as exc:
-        raise RuntimeError("the server does not listen:\n" + "".join(server.output)) from exc
+    except Exception as error:
+        await _stop(process, timeout)
+        await reading
+        error.add_note("the server's output:\n" + "".join(server.output)[-SHOWN_OUTPUT:])
+        raise
     finally:
         await _stop(process, timeout)
-        if reading is not None:
-            await reading
+        await reading
 
 
 async def start_process(
     arguments: Sequence[str], cwd: Path = ROOT, env: Mapping[str, str] | None = None
 ) -> asyncio.subprocess.Process:
-    """Start `python ARGUMENTS` with its two outputs in one pipe."""
+    """Start `python ARGUMENTS` with its two outputs in one pipe; SIGABRT makes it print where it stands."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
         *arguments,
         cwd=cwd,
-        env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1", **(env or {})},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -146,20 +152,24 @@ async def raw_request(port: int, data: bytes, *, half_close: bool = False, timeo
             writer.close()
 
 
-async def _read_port(process: asyncio.subprocess.Process, output: list[str]) -> int:
-    assert process.stdout is not None
-    async for line in process.stdout:
-        output.append(line.decode(errors="replace"))
-        found = LISTENING.search(output[-1])
-        if found:
-            return int(found[1])
-    raise RuntimeError("the server ended:\n" + "".join(output))
+async def _listening(port: asyncio.Future[int], output: list[str], timeout: float) -> int:
+    try:
+        async with asyncio.timeout(timeout):
+            return await port
+    except TimeoutError as exc:
+        raise RuntimeError("the server does not listen:\n" + "".join(output)) from exc
 
 
-async def _read_on(process: asyncio.subprocess.Process, output: list[str]) -> None:
+async def _read(process: asyncio.subprocess.Process, output: list[str], port: asyncio.Future[int]) -> None:
+    """Read to the end, however long a line is: a process whose pipe nobody reads stops at a write."""
     assert process.stdout is not None
-    while line := await process.stdout.readline():
-        output.append(line.decode(errors="replace"))
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    while data := await process.stdout.read(2**16):
+        output.append(decoder.decode(data))
+        if not port.done() and (found := LISTENING.search("".join(output))):
+            port.set_result(int(found[1]))
+    if not port.done():
+        port.set_exception(RuntimeError("the server ended:\n" + "".join(output)))
 
 
 async def _stop(process: asyncio.subprocess.Process, timeout: float) -> None:
@@ -170,5 +180,5 @@ async def _stop(process: asyncio.subprocess.Process, timeout: float) -> None:
         async with asyncio.timeout(timeout):
             await process.wait()
     except TimeoutError:
-        process.kill()
+        process.send_signal(signal.SIGABRT)
         await process.wait()
