@@ -11,24 +11,25 @@ from .routes import Selected
 from .run import Outcome
 
 HEAD = ("route", "twin us", "Patera us", "overhead us", "overhead", "95 % interval")
+NOT_KEPT = "The twin is not kept; --output FILE keeps it."
 LEGEND = "CPU time of one request in this process, medians; overhead is Patera's time less that of the twin."
 
 
 def as_text(outcome: Outcome) -> Iterator[str]:
-    """Return the lines of the table, and below it what was left out and where the twin is."""
+    """Return the lines of the table, and below it what was left out and where the twin is kept."""
     if outcome.measured:
         yield from _table([HEAD, *(_row(each, compared) for each, compared in outcome.measured)])
         yield from ("", LEGEND)
     for each, reason in outcome.left_out:
         yield f"Left out: {each.label}: {reason}"
-    yield f"The twin is {outcome.twin}"
+    yield f"The twin is {outcome.twin}" if outcome.twin else NOT_KEPT
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
     """Return the same as JSON data."""
     return {
         "python": platform.python_version(),
-        "twin": str(outcome.twin),
+        "twin": str(outcome.twin) if outcome.twin else None,
         "routes": [_entry(each, compared) for each, compared in outcome.measured],
         "left_out": [{"route": each.label, "reason": reason} for each, reason in outcome.left_out],
     }

@@ -6,6 +6,8 @@ import asyncio
 import sys
 import tempfile
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -29,12 +31,12 @@ class Outcome:
     """What was measured, and why the rest was not.
 
     Args:
-        twin: Where the twin was written.
+        twin: Where the twin is kept; None where nobody asked for it.
         measured: The routes with their times.
         left_out: The other ones with the reason.
     """
 
-    twin: Path
+    twin: Path | None
     measured: list[tuple[Selected, Comparison]] = field(default_factory=list)
     left_out: list[tuple[Selected, str]] = field(default_factory=list)
 
@@ -62,14 +64,14 @@ def run(
         words: Which routes, as `select` takes them.
         sent: The request's method, body and headers.
         effort: How long to measure.
-        output: Where to write the twin; None for a new temporary folder.
+        output: Where to keep the twin; None to remove it in the end.
 
     Raises:
         click.UsageError: A word means no route, or the output exists.
     """
     planned = application()
     twin = Twin(application, has_middleware=bool(planned.middleware_classes))
-    outcome = Outcome(output or Path(tempfile.mkdtemp(prefix="patera-bench-"), "bench_twin.py"))
+    outcome = Outcome(output)
     chosen = []
     for each in select(planned, words, sent):
         try:
@@ -78,10 +80,21 @@ def run(
             chosen.append(each)
         except LeftOut as reason:
             outcome.left_out.append((each, str(reason)))
-    _write(twin, outcome.twin)
-    if chosen:
-        asyncio.run(_measure(_imported(outcome.twin), chosen, effort, outcome))
+    with _place(output) as path:
+        _write(twin, path)
+        if chosen:
+            asyncio.run(_measure(_imported(path), chosen, effort, outcome))
     return outcome
+
+
+@contextmanager
+def _place(output: Path | None) -> Iterator[Path]:
+    """Yield where to write the twin: where it is to be kept, else in a folder that is removed."""
+    if output is not None:
+        yield output
+        return
+    with tempfile.TemporaryDirectory(prefix="patera-bench-") as folder:
+        yield Path(folder, "bench_twin.py")
 
 
 def _write(twin: Twin, path: Path) -> None:

@@ -34,7 +34,7 @@ METHODS = click.Choice(["GET", "POST", "PUT", "PATCH", "DELETE"], case_sensitive
     help="How often both have their turn.",
 )
 @click.option("--requests", type=click.IntRange(min=1), default=500, show_default=True, help="Requests in one turn.")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="The file that the twin is written to.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="The file to keep the twin in.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON instead of a table.")
 @click.argument("routes", nargs=-1, metavar="[PATH|ENDPOINT]...")
 @click.pass_context

@@ -4,6 +4,7 @@ import asyncio
 import json
 import runpy
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,21 @@ def test_bench_route_is_a_row_with_its_interval() -> None:
     assert "95 % interval" in head
     assert row.startswith("GET /items/1 ")
     assert row.count("%") == 3
-    assert rest[-1].startswith("The twin is ")
+    assert rest[-1] == "The twin is not kept; --output FILE keeps it."
+
+
+def test_bench_without_output_leaves_nothing_in_the_temporary_folder(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    assert json.loads(bench("--json", "Items.show").stdout)["twin"] is None
+    assert bench("Others.broken").exit_code == 1
+    assert list(folder.iterdir()) == []
+
+
+def test_bench_output_is_named_in_the_json(shop: Path) -> None:
+    assert json.loads(bench("--json", "Items.show", "--output", "twin.py").stdout)["twin"] == "twin.py"
 
 
 def test_bench_without_any_measured_route_says_why_and_ends_with_1() -> None:
