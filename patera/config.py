@@ -284,7 +284,7 @@ class BaseConfig(BaseSettings, metaclass=ConfigType):
     def as_dict(self) -> dict[str, Any]:
         """Return all values by key, with containers of their own; objects within them are kept."""
         values = {key: getattr(self, key) for key in type(self).model_fields} | (self.model_extra or {})
-        return {key: copy_containers(value) for key, value in values.items()}
+        return _Values({key: copy_containers(value) for key, value in values.items()})
 
     @staticmethod
     def value_to_bool(value: Any) -> bool:
@@ -352,6 +352,13 @@ def masked(key: str | None, value: Any) -> Any:
     if type(value) in (list, tuple, set, frozenset):
         return type(value)(masked(key, item) for item in value)
     return value
+
+
+class _Values(dict[str, Any]):
+    """Values by key, whose representation shows no secret."""
+
+    def __repr__(self) -> str:
+        return repr(masked(None, self))
 
 
 def _own_classes(kind: type[BaseConfig]) -> list[type]:

@@ -771,7 +771,7 @@ class TestMasking:
             AI_INTERFACE={"API_KEY": "hunter2", "MODEL": "gpt"},
             STORES=[{"URL": "redis://:hunter2@host?password=hunter2"}],
         )
-        text = f"{config!r} {config}"
+        text = f"{config!r} {config} {config.as_dict()}"
         assert "hunter2" not in text
         assert "postgresql://user:***@host/db" in text
         assert "'MODEL': 'gpt'" in text

@@ -7,6 +7,7 @@ import json
 import re
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from patera._imports import require
 from patera.exceptions import ConfigurationError, Mistake
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from patera.application import Patera
 
 PURPOSE = "the Redis cache backend"
+
+SCHEMES = ("redis", "rediss", "unix")
 
 #: Keys that `clear()` removes with one command.
 BATCH = 500
@@ -37,6 +40,7 @@ class RedisCacheBackend(BaseCacheBackend):
 
     Raises:
         MissingExtra: The package `redis` is not installed.
+        ValueError: The URL is none of Redis.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class RedisCacheBackend(BaseCacheBackend):
         default_duration: float = DEFAULT_DURATION,
         timeout: float = 2.0,
     ) -> None:
+        _check_url(url)
         self._redis = require("redis.asyncio", "caching-redis", PURPOSE)
         self._url = url
         self._password = password
@@ -62,19 +67,22 @@ class RedisCacheBackend(BaseCacheBackend):
         """Return a backend with `REDIS_URL`, `REDIS_PASSWORD`, `KEY_PREFIX` and `DURATION` of the cache options.
 
         Raises:
-            ConfigurationError: There is no `REDIS_URL`.
+            ConfigurationError: There is no `REDIS_URL`, or it is none.
         """
         options = cache_options(app, variable_prefix)
+        where, accepted = f"{variable_prefix}CACHE['REDIS_URL']", "the URL of a Redis server"
+        change = f'write {variable_prefix}CACHE = {{"REDIS_URL": "redis://localhost:6379/0"}}'
         if not options.get("REDIS_URL"):
-            where = f"{variable_prefix}CACHE['REDIS_URL']"
-            change = f'write {variable_prefix}CACHE = {{"REDIS_URL": "redis://localhost:6379/0"}}'
-            raise ConfigurationError(Mistake("PAT321", where, "no value", "the URL of a Redis server", change))
-        return cls(
-            options["REDIS_URL"],
-            password=options.get("REDIS_PASSWORD"),
-            key_prefix=options.get("KEY_PREFIX"),
-            default_duration=options.get("DURATION", DEFAULT_DURATION),
-        )
+            raise ConfigurationError(Mistake("PAT321", where, "no value", accepted, change))
+        try:
+            return cls(
+                options["REDIS_URL"],
+                password=options.get("REDIS_PASSWORD"),
+                key_prefix=options.get("KEY_PREFIX"),
+                default_duration=options.get("DURATION", DEFAULT_DURATION),
+            )
+        except ValueError as error:
+            raise ConfigurationError(Mistake("PAT322", where, str(error), accepted, change)) from None
 
     async def connect(self) -> None:
         """Connect, and see whether the server answers.
@@ -153,6 +161,22 @@ class RedisCacheBackend(BaseCacheBackend):
             retry=retry.Retry(backoff.NoBackoff(), 1, supported_errors=(connection_error,)),
             **options,
         )
+
+
+def _check_url(url: str) -> None:
+    """Refuse what is no URL of Redis, in words that do not repeat the password in it.
+
+    Raises:
+        ValueError: The scheme or the port is none.
+    """
+    try:
+        parts = urlsplit(url)
+        # Raises for what is no number of a port.
+        _ = parts.port
+    except ValueError:
+        raise ValueError("a URL whose host or port is none") from None
+    if parts.scheme not in SCHEMES:
+        raise ValueError(f"a URL of the kind {parts.scheme or 'unknown'!r}, not {', '.join(SCHEMES)}")
 
 
 def _encoded(value: dict[str, Any]) -> str:

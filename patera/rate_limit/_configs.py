@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, PositiveFloat
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
 from patera._imports import require
 from patera.exceptions import Mistake
@@ -35,7 +35,8 @@ class RateLimitConfigs(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    STORAGE_URI: str = "memory://"
+    #: Holds a password, perhaps.
+    STORAGE_URI: str = Field(default="memory://", repr=False)
     STRATEGY: Literal["moving-window", "fixed-window"] = "moving-window"
     DEFAULT_LIMITS: str | None = None
     GLOBAL_LIMITS: str | None = None

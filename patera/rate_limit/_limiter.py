@@ -132,14 +132,20 @@ def check_uri(uri: str, where: str) -> None:
     Raises:
         ConfigurationError: It is another one.
     """
-    scheme = urlsplit(uri).scheme
+    try:
+        scheme = urlsplit(uri).scheme
+        # Raises for what is no number of a port.
+        _ = urlsplit(uri).port
+        found = f"a storage of the kind {scheme or 'unknown'!r}"
+    except ValueError:
+        scheme, found = "", "a URI whose host or port is none"
     if uri == "memory://" or scheme in REDIS_SCHEMES:
         return
     raise ConfigurationError(
         Mistake(
             "PAT546",
             f"{where}['STORAGE_URI']",
-            f"a storage of the kind {scheme or 'unknown'!r}",
+            found,
             "'memory://', 'redis://host:6379/0', 'rediss://...' or 'redis+unix:///path'",
             "correct the URI",
         )

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 #: Where the session of a request is found again, also by another request object of the same scope.
 SCOPE_KEY = "patera.session"
 
-_URLS = ("redis://", "rediss://", "unix://")
-
 
 class SessionStorage(BaseExtension):
     """Sessions as an extension that nobody lists: an application with `SESSION_BACKEND` has it by itself."""
@@ -141,8 +139,8 @@ def _make_store(app: Patera, lifetimes: Lifetimes) -> CookieStore | ServerStore:
 def _make_backend(app: Patera, value: type[Any] | str) -> BaseCacheBackend:
     if value == "memory":
         return MemoryCacheBackend()
-    if isinstance(value, str) and value.startswith(_URLS):
-        return RedisCacheBackend(value)
+    if isinstance(value, str) and "://" in value:
+        return _redis_at(value)
     found: Any = value
     if isinstance(value, str):
         module = type(app).__module__
@@ -152,14 +150,20 @@ def _make_backend(app: Patera, value: type[Any] | str) -> BaseCacheBackend:
     if isinstance(found, BaseCacheBackend):
         return found
     if not issubclass(found, BaseCacheBackend):
-        raise ConfigurationError(
-            Mistake(
-                "PAT504",
-                "SESSION_BACKEND",
-                f"the class {found.__module__}.{found.__qualname__}",
-                'a subclass of patera.caching.BaseCacheBackend, an import string of one, "redis://..." or "memory"',
-                "derive the class from BaseCacheBackend",
-            )
+        raise _no_backend(
+            f"the class {found.__module__}.{found.__qualname__}", "derive the class from BaseCacheBackend"
         )
     backend: BaseCacheBackend = found.configure_from_app(app, "")
     return backend
+
+
+def _redis_at(url: str) -> RedisCacheBackend:
+    try:
+        return RedisCacheBackend(url)
+    except ValueError as error:
+        raise _no_backend(str(error), 'write it as "redis://localhost:6379/0"') from None
+
+
+def _no_backend(found: str, change: str) -> ConfigurationError:
+    accepted = 'a subclass of patera.caching.BaseCacheBackend, an import string of one, "redis://..." or "memory"'
+    return ConfigurationError(Mistake("PAT504", "SESSION_BACKEND", found, accepted, change))

@@ -225,5 +225,13 @@ class TestRedis:
         with pytest.raises(ConfigurationError, match=r"PAT321 CACHE\['REDIS_URL'\]"):
             RedisCacheBackend.configure_from_app(make_app())
 
+    @pytest.mark.parametrize("url", ["http://:hunter2@localhost", "redis://:hunter2@localhost:none/0", "localhost:1"])
+    def test_url_that_is_none_is_refused_without_showing_it(self, make_app: MakeApp, url: str) -> None:
+        with pytest.raises(ValueError, match="a URL") as caught:
+            RedisCacheBackend(url)
+        with pytest.raises(ConfigurationError, match=r"PAT322 CACHE\['REDIS_URL'\]") as mistake:
+            RedisCacheBackend.configure_from_app(make_app(CACHE_REDIS_URL=url))
+        assert "hunter2" not in f"{caught.value} {mistake.value}"
+
     def test_repr_does_not_show_the_password(self) -> None:
         assert "secret" not in repr(RedisCacheBackend("redis://:secret@localhost/0"))

@@ -91,6 +91,8 @@ def test_limit_that_is_none_is_a_mistake(make_app: MakeApp, limits: Any) -> None
         ({"GLOBAL_LIMITS": "often"}, "PAT545"),
         ({"STORAGE_URI": "memcached://localhost"}, "PAT546"),
         ({"STORAGE_URI": "localhost:6379"}, "PAT546"),
+        ({"STORAGE_URI": "redis://localhost:none/0"}, "PAT546"),
+        ({"STORAGE_URI": "redis://localhost:99999/0"}, "PAT546"),
         ({"STRATEGY": "guess"}, "PAT322"),
         ({"STORAGE": "memory://"}, "PAT320"),
     ],
@@ -98,6 +100,15 @@ def test_limit_that_is_none_is_a_mistake(make_app: MakeApp, limits: Any) -> None
 def test_configuration_that_does_not_fit_is_a_mistake(make_app: MakeApp, values: dict[str, Any], code: str) -> None:
     with pytest.raises(ConfigurationError, match=code):
         limited(make_app, **values)
+
+
+def test_password_of_the_storage_is_in_no_representation_and_no_mistake(make_app: MakeApp) -> None:
+    application = limited(make_app, STORAGE_URI="redis://:hunter2@localhost:6379/0")
+    limiter = next(iter(application.extensions.values()))
+    assert "hunter2" not in repr([application.extension_states[limiter].configs, limiter, application.configs])
+    with pytest.raises(ConfigurationError) as caught:
+        limited(make_app, STORAGE_URI="redis://:hunter2@localhost:none/0")
+    assert "hunter2" not in str(caught.value)
 
 
 def test_limits_are_read_from_flat_keys_and_other_names_too(make_app: MakeApp) -> None:

@@ -397,6 +397,8 @@ class TestBackends:
             ({"SESSION_BACKEND": "session_backends:SECRET"}, "PAT03"),
             ({"SESSION_BACKEND": "json:JSONDecoder"}, "PAT034 SESSION_BACKEND"),
             ({"SESSION_BACKEND": dict}, "PAT504 SESSION_BACKEND"),
+            ({"SESSION_BACKEND": "memcached://localhost"}, "PAT504 SESSION_BACKEND"),
+            ({"SESSION_BACKEND": "redis://localhost:none/0"}, "PAT504 SESSION_BACKEND"),
             ({"SESSION_BACKEND": RedisCacheBackend}, r"PAT321 CACHE\['REDIS_URL'\]"),
             ({"SESSION_BACKEND": "memory", "SESSION_COMPAT": "flask"}, "PAT503 SESSION_COMPAT"),
         ],
@@ -406,3 +408,9 @@ class TestBackends:
     ) -> None:
         with pytest.raises(ConfigurationError, match=message):
             make_app(Pages, **configs)
+
+    @pytest.mark.parametrize("url", ["memcached://:hunter2@localhost", "redis://:hunter2@localhost:none/0"])
+    def test_password_of_a_backend_that_is_none_is_not_shown(self, make_app: MakeApp, url: str) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            make_app(Pages, SESSION_BACKEND=url)
+        assert "hunter2" not in str(caught.value)
