@@ -43,10 +43,12 @@ class RouteIndex:
         tests = {id(route): compile_candidate(route) for route in ordered if not is_literal(route)}
         mounts = [route for route in ordered if isinstance(route, Mount)]
         methods = {method for route in ordered if isinstance(route, RuleRoute) for method in route.methods}
-        self._tables = {
+        #: Method -> table. `match` looks at its literal paths first, which `search` does not.
+        self.tables = {
             method: Table([route for route in ordered if _takes_method(route, method)], tests) for method in methods
         }
-        self._mounts = Table(mounts, tests)
+        #: The table of any method that no route names.
+        self.mounts = Table(mounts, tests)
         self._sockets = Table([route for route in ordered if not isinstance(route, RuleRoute)], tests)
         self._variable = Table(
             [route for route in ordered if isinstance(route, RuleRoute) and not is_literal(route)], tests
@@ -61,12 +63,14 @@ class RouteIndex:
             path: The decoded path below `root_path`.
             method: The method in upper case.
         """
-        table = self._tables.get(method, self._mounts)
+        table = self.tables.get(method, self.mounts)
         route = table.literal.get(path)
-        if route is not None:
-            return route, {}
+        return (route, {}) if route is not None else self.search(path, table)
+
+    def search(self, path: str, table: Table) -> Found | Miss:
+        """Do what `match` does, for a path that is not among the literal ones of the method's table."""
         if path.startswith("//"):
-            return self._match_below_slashes(path, method)
+            return self._match_below_slashes(path, table)
         return table.search(path) or self._miss(path, table)
 
     def match_socket(self, path: str) -> Found | None:
@@ -81,13 +85,13 @@ class RouteIndex:
             return None
         return found
 
-    def _match_below_slashes(self, path: str, method: str) -> Found | Miss:
+    def _match_below_slashes(self, path: str, table: Table) -> Found | Miss:
         """Match a path with several slashes in front as one with a single slash.
 
         A mount reads the path itself, so that it needs a redirect.
         """
         normal = "/" + path.lstrip("/")
-        found = self.match(normal, method)
+        found = table.find(normal) or self._miss(normal, table)
         if isinstance(found, tuple) and isinstance(found[0], Mount):
             return Miss(redirect=normal)
         return found
@@ -104,7 +108,7 @@ class RouteIndex:
 
     def _methods_of(self, path: str) -> set[str]:
         methods = self._variable.methods_of(path)
-        for method, table in self._tables.items():
+        for method, table in self.tables.items():
             if path in table.literal:
                 methods.add(method)
         return methods

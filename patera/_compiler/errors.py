@@ -95,6 +95,10 @@ class ErrorTable:
         """Return the handler's name for each exception class."""
         return {kind: entry.name for kind, entry in self._entries.items()}
 
+    def handles(self, kind: type[Exception]) -> bool:
+        """Tell whether a handler of the application may answer exceptions of a class or its subclasses."""
+        return any(issubclass(kind, entry) or issubclass(entry, kind) for entry in self._entries)
+
     def is_handled(self, error: Exception) -> bool:
         """Tell whether the answer to `error` is meant, by a handler or by the error itself."""
         error = as_patera_error(error)

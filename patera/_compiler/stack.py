@@ -57,6 +57,8 @@ class Dispatcher:
         self._gate = runtime.gate
         self._policy = policy
         self._policies = policies
+        #: Answers unknown paths and methods, where neither middleware nor a handler has to see them as exceptions.
+        self._errors = runtime.errors if runtime.chain is None and not runtime.errors.handles(NotFound) else None
         self._set_routes(routes)
         make = compile_make(runtime, self._respond_otherwise, None, checks_origin=False)
         self._other = compile_exchange(runtime, Exchange(make, runtime.shape, policy, security, finds_policy=True))
@@ -72,7 +74,10 @@ class Dispatcher:
         if kind != "http":
             return self._dispatch_other(kind, scope, receive, send)
         path = get_route_path(scope) if scope.get("root_path") else scope["path"]
-        found = self.index.match(path, scope["method"])
+        index = self.index
+        table = index.tables.get(scope["method"], index.mounts)
+        literal = table.literal.get(path)
+        found = (literal, {}) if literal is not None else index.search(path, table)
         if type(found) is tuple:
             route, values = found
             if type(route) is RuleRoute:
@@ -132,7 +137,17 @@ class Dispatcher:
         run = _match_foreign(self.index.foreign, scope)
         if run is not None:
             return foreign_response(run)
-        return _answer_miss(request, scope["patera.miss"])
+        return self._answer_miss(request, scope["patera.miss"])
+
+    def _answer_miss(self, request: Request, miss: Miss) -> AnyResponse:
+        if miss.redirect is not None:
+            return _redirect(request, miss)
+        if miss.allowed and request.scope["method"] == "OPTIONS":
+            return _options_response(request, miss.allowed)
+        error = _error_of(miss)
+        if self._errors is None:
+            raise error
+        return self._errors.render(request.res, error)
 
     def _refuse_origin(self, scope: Scope) -> None:
         policy, method = self._policy, scope["method"]
@@ -191,17 +206,13 @@ def _close(status: int) -> ASGIApp:
     return WebSocketClose(STATUS_OFFSET + status)
 
 
-def _answer_miss(request: Request, miss: Miss) -> AnyResponse:
-    if miss.redirect is not None:
-        scope = request.scope
-        location = miss.location(scope.get("root_path", ""), scope.get("query_string", b""))
-        response: Response[Any] = request.res
-        response.no_content().status(308)
-        response._set_raw(b"location", location.encode("latin-1"))
-        return response
-    if miss.allowed and request.scope["method"] == "OPTIONS":
-        return _options_response(request, miss.allowed)
-    raise _error_of(miss)
+def _redirect(request: Request, miss: Miss) -> Response[Any]:
+    scope = request.scope
+    location = miss.location(scope.get("root_path", ""), scope.get("query_string", b""))
+    response: Response[Any] = request.res
+    response.no_content().status(308)
+    response._set_raw(b"location", location.encode("latin-1"))
+    return response
 
 
 def _error_of(miss: Miss) -> NotFound:
