@@ -43,7 +43,7 @@ class ResponseHeaders(MutableHeaders):
     """The live headers of a response: case-insensitive, and closed to header injection (RFC 9110, section 5.5)."""
 
     def __setitem__(self, key: str, value: str) -> None:
-        header = encode_header(key, value)
+        header = _frequent_header(key, value) if type(value) is str else encode_header(key, value)
         name, headers = header[0], self._list
         names = [other for other, _ in headers]
         if name not in names:
@@ -95,6 +95,10 @@ def encode_header(key: str, value: str) -> RawHeader:
         raise ValueError(
             f"Invalid value for header {key!r}: only latin-1 text can be sent; percent-encode it (RFC 8187)"
         ) from None
+
+
+#: Most headers of an application are the same in every answer: to find one takes a third of the time to check it.
+_frequent_header = lru_cache(maxsize=256)(encode_header)
 
 
 def merge_headers(send: Send, extra: list[RawHeader]) -> Send:
