@@ -9,6 +9,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self
 from urllib.parse import quote, urlencode, urlsplit
 
+from pydantic_core import PydanticSerializationError
 from starlette.background import BackgroundTask
 from starlette.responses import Response as StarletteResponse
 from typing_extensions import TypeVar
@@ -20,6 +21,7 @@ from ._headers import ResponseHeaders, content_disposition, content_type_header,
 from ._json import dump_json
 from ._streams import ServerSentEvent, StreamBody, StreamContent, encode_events, encode_lines
 from ._types import Message, RawHeader, Receive, Scope, Send
+from .exceptions import ResponseValidationError
 from .http import HttpStatus
 
 if TYPE_CHECKING:
@@ -405,18 +407,30 @@ class Response(StarletteResponse, Generic[T]):
         render = request.app.templates.render_string_sync if is_source else request.app.templates.render_sync
         self._finish_template(render(source, dict(context or {}), request))
 
-    def shape(self, encode: Callable[[Any], bytes] = dump_json, declared_type: RawHeader | None = None) -> None:
+    def shape(
+        self,
+        encode: Callable[[Any], bytes] = dump_json,
+        declared_type: RawHeader | None = None,
+        name: str = "the response",
+    ) -> None:
         """Make the body out of what was set.
 
         Args:
             encode: Turns the value that `json()` was given into bytes.
             declared_type: Content type header that takes the place of the body's own.
+            name: What the error calls the source of the body.
+
+        Raises:
+            ResponseValidationError: The value does not fit the declared body, or cannot be sent.
         """
         data, own_type = self._data, self._default_type
-        if own_type is JSON_TYPE:
-            self.body = encode(data)
-        elif data is not UNSET:
-            self.body = data.encode() if isinstance(data, str) else bytes(data)
+        try:
+            if own_type is JSON_TYPE:
+                self.body = encode(data)
+            elif data is not UNSET:
+                self.body = data.encode() if isinstance(data, str) else bytes(data)
+        except (PydanticSerializationError, UnicodeEncodeError, RecursionError) as error:
+            raise ResponseValidationError(name, str(error)) from error
         if own_type is not None:
             if self.raw_headers:
                 self._add_type(declared_type or own_type)

@@ -17,7 +17,7 @@ from patera.response import UNSET, ForeignResponse, Response
 from .edge import CorsPolicy, apply_edge, edge_headers, with_id
 from .entry import EDGE_KEY, Gate, Refused
 from .errors import ErrorTable
-from .messages import edge_found, static_edge, taken_names, whole_messages
+from .messages import compile_messages, edge_found, static_edge
 from .pipeline import Hook, run_after_hooks
 from .security_headers import SecurityHeaders
 from .shaping import AnyResponse, Shape
@@ -99,9 +99,10 @@ def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:  # noqa: 
     """
     request_class, response_class = runtime.request_class, runtime.response_class
     make, shape, finish = exchange.make, exchange.shape.shape, exchange.shape.finish
+    is_plain, encode, name = exchange.shape.is_plain, exchange.shape.encode, exchange.shape.name
     limit, defaults = exchange.limit, exchange.security.names
     enter, edge = _compile_enter(runtime, exchange), static_edge(exchange.policy, exchange.security)
-    plain, https, taken = edge.plain, edge.https, edge.taken
+    plain, https, messages = edge.plain, edge.https, compile_messages(exchange.security)
     is_static = edge.is_complete and not exchange.finds_policy
     logs = runtime.log_request is not None
     # A response that nothing was set on may lack a body or status that the endpoint declares.
@@ -127,7 +128,10 @@ def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:  # noqa: 
                 ):
                     response = await finish(request, response)
                 elif not response._is_shaped:
-                    shape(response)
+                    if is_plain and response._status is None:
+                        response.shape(encode, None, name)
+                    else:
+                        shape(response)
             except Exception as error:
                 response = await answer_error(runtime, exchange, request, error)
             if request._before_send:
@@ -137,7 +141,7 @@ def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:  # noqa: 
             if not is_static or request_id is None:
                 extra = edge_found(scope, exchange, request_id)
             if type(response) is response_class and response._stream is None:
-                start, body = whole_messages(response, extra, request_id, scope["method"], defaults, taken)
+                start, body = messages(response, scope["method"], extra, request_id)
                 try:
                     await send(start)
                     await send(body)
@@ -192,8 +196,7 @@ async def refuse(
     is_mounted = EDGE_KEY in scope
     request_id = None if is_mounted else scope["patera.request_id"]
     extra = () if is_mounted else edge_headers(scope, policy, security)
-    taken = taken_names(security)
-    start, body = whole_messages(response, extra, request_id, scope["method"], security.names, taken)
+    start, body = compile_messages(security)(response, scope["method"], extra, request_id)
     with suppress(OSError):
         await send(start)
         await send(body)

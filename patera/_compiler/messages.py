@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,11 @@ _EDGE_NAMES = frozenset(
     )
 )
 
+#: `messages(response, method, extra, request_id)` -> start and body.
+Messages = Callable[[Response[Any], str, tuple[RawHeader, ...], bytes | None], tuple[Message, Message]]
+
+_NO_BODY: Message = {"type": "http.response.body", "body": b""}
+
 #: The header of each of the frequent lengths: writing a number takes longer than finding it.
 _LENGTHS = tuple((b"content-length", b"%d" % size) for size in range(1024))
 
@@ -39,13 +45,11 @@ class StaticEdge:
         plain: Those of an answer over http.
         https: Those of an answer over https.
         is_complete: Whether nothing depends on the request.
-        taken: The names of all headers that an answer may get.
     """
 
     plain: tuple[RawHeader, ...]
     https: tuple[RawHeader, ...]
     is_complete: bool
-    taken: frozenset[bytes]
 
 
 @lru_cache(maxsize=256)
@@ -53,7 +57,7 @@ def static_edge(policy: CorsPolicy | None, security: SecurityHeaders) -> StaticE
     """Return the edge of a policy; exchanges share it."""
     is_complete = policy is None or policy.is_open
     cors = policy.headers if is_complete and policy is not None else ()
-    return StaticEdge((*security.plain, *cors), (*security.https, *cors), is_complete, taken_names(security))
+    return StaticEdge((*security.plain, *cors), (*security.https, *cors), is_complete)
 
 
 def taken_names(security: SecurityHeaders) -> frozenset[bytes]:
@@ -72,34 +76,34 @@ def edge_found(scope: Scope, exchange: Exchange, request_id: bytes | None) -> tu
     return edge_headers(scope, policy, exchange.security)
 
 
-def whole_messages(
-    response: Response[Any],
-    extra: tuple[RawHeader, ...],
-    request_id: bytes | None,
-    method: str,
-    defaults: frozenset[bytes],
-    taken: frozenset[bytes],
-) -> tuple[Message, Message]:
-    """Return start and body of a response whose body is complete.
+@lru_cache(maxsize=256)
+def compile_messages(security: SecurityHeaders) -> Messages:
+    """Return the function that makes start and body of a response whose body is complete.
 
-    Args:
-        response: The response.
-        extra: The edge's headers.
-        request_id: The id of the request; None where an edge outside adds headers.
-        method: The request's method.
-        defaults: Names of `extra` that give way to the response's own headers.
-        taken: Names of all headers that may be added here.
+    It takes the response, the request's method, the edge's headers, and the id of the request: None where an edge
+    outside adds headers.
     """
-    status, body, headers = response._status or 200, response.body, response.raw_headers
-    if status < 200 or status in BODILESS:
-        body, headers = b"", apply_edge(response.content_headers(), with_id(extra, request_id), defaults)
-    elif request_id is not None and (
-        (len(headers) == 1 and headers[0] is response._added_type) or taken.isdisjoint([name for name, _ in headers])
-    ):
-        size = len(body)
-        length = _LENGTHS[size] if size < 1024 else (b"content-length", b"%d" % size)
-        headers = [*headers, length, *extra, (b"x-request-id", request_id)]
-    else:
-        headers = apply_edge(response.content_headers(), with_id(extra, request_id), defaults)
-    start = {"type": "http.response.start", "status": status, "headers": headers}
-    return start, {"type": "http.response.body", "body": b"" if method == "HEAD" else body}
+    taken, defaults = taken_names(security), security.names
+
+    def messages(
+        response: Response[Any], method: str, extra: tuple[RawHeader, ...], request_id: bytes | None
+    ) -> tuple[Message, Message]:
+        status, body, headers = response._status, response.body, response.raw_headers
+        if status is None:
+            status = 200
+        elif status < 200 or status in BODILESS:
+            headers = apply_edge(response.content_headers(), with_id(extra, request_id), defaults)
+            return {"type": "http.response.start", "status": status, "headers": headers}, dict(_NO_BODY)
+        if request_id is not None and (
+            (len(headers) == 1 and headers[0] is response._added_type)
+            or taken.isdisjoint([name for name, _ in headers])
+        ):
+            size = len(body)
+            length = _LENGTHS[size] if size < 1024 else (b"content-length", b"%d" % size)
+            headers = [*headers, length, *extra, (b"x-request-id", request_id)]
+        else:
+            headers = apply_edge(response.content_headers(), with_id(extra, request_id), defaults)
+        start = {"type": "http.response.start", "status": status, "headers": headers}
+        return start, {"type": "http.response.body", "body": b"" if method == "HEAD" else body}
+
+    return messages

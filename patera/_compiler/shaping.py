@@ -102,13 +102,10 @@ class Shape:
         if not self.is_plain:
             self._apply_declared(response)
         status = response._status
-        try:
-            if status is None or 200 <= status < 300 or self.any_status:
-                response.shape(self.encode, self.declared_type)
-            else:
-                response.shape(dump_json)
-        except (PydanticSerializationError, UnicodeEncodeError, RecursionError) as error:
-            raise ResponseValidationError(self.name, str(error)) from error
+        if status is None or 200 <= status < 300 or self.any_status:
+            response.shape(self.encode, self.declared_type, self.name)
+        else:
+            response.shape(dump_json, None, self.name)
         return response
 
     def _checked(self, response: AnyResponse) -> AnyResponse:
