@@ -54,10 +54,12 @@ async def show_page(request: Request) -> Response:
 
 
 def add_header(app: FastAPI, number: int) -> None:
+    name, value = f"x-layer-{number}", str(number)
+
     @app.middleware("http")
     async def middleware(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
         response = await call_next(request)
-        response.headers[f"x-layer-{number}"] = str(number)
+        response.headers[name] = value
         return response
 
 

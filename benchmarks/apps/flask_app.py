@@ -55,8 +55,10 @@ def show_page() -> str:
 
 
 def add_header(number: int) -> Callable[[Response], Any]:
+    name, value = f"x-layer-{number}", str(number)
+
     def after_request(response: Response) -> Response:
-        response.headers[f"x-layer-{number}"] = str(number)
+        response.headers[name] = value
         return response
 
     return after_request

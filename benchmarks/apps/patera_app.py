@@ -94,32 +94,33 @@ class Api(Controller):
 
 
 class HeaderMiddleware(MiddlewareBase):
-    number = 0
+    header: str
+    value: str
 
     async def middleware(self, req: Request) -> Response:
         res: Response = await self.next(req)
-        res.headers[f"x-layer-{self.number}"] = str(self.number)
+        res.headers[self.header] = self.value
         return res
 
 
 class Header1(HeaderMiddleware):
-    number = 1
+    header, value = "x-layer-1", "1"
 
 
 class Header2(HeaderMiddleware):
-    number = 2
+    header, value = "x-layer-2", "2"
 
 
 class Header3(HeaderMiddleware):
-    number = 3
+    header, value = "x-layer-3", "3"
 
 
 class Header4(HeaderMiddleware):
-    number = 4
+    header, value = "x-layer-4", "4"
 
 
 class Header5(HeaderMiddleware):
-    number = 5
+    header, value = "x-layer-5", "5"
 
 
 def resource(number: int) -> type[Controller]:

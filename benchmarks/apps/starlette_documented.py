@@ -72,11 +72,11 @@ async def show_page(request: Request) -> Response:
 class LayerMiddleware(BaseHTTPMiddleware):
     def __init__(self, app: Any, number: int) -> None:
         super().__init__(app)
-        self.number = number
+        self.name, self.value = f"x-layer-{number}", str(number)
 
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
         response = await call_next(request)
-        response.headers[f"x-layer-{self.number}"] = str(self.number)
+        response.headers[self.name] = self.value
         return response
 
 
