@@ -113,7 +113,8 @@ class Credentials(BaseExtension):
             return None
         if await ask(self.is_revoked, payload):
             return None
-        await ask(self.revoke_token, payload)
+        if await ask(self.revoke_token, payload) is False:
+            return None
         return self._pair_for(payload["sub"], claims)
 
     async def is_revoked(self, payload: dict[str, Any]) -> bool:
@@ -124,14 +125,22 @@ class Credentials(BaseExtension):
         """
         return False
 
-    async def revoke_token(self, payload: dict[str, Any]) -> None:
+    async def revoke_token(self, payload: dict[str, Any]) -> bool | None:
         """Revoke a token; override it to keep `payload["jti"]` until `payload["exp"]`.
 
         Called for each refresh token that was used, and by whoever logs a client out.
 
+        Example:
+            async def revoke_token(self, payload):
+                return bool(await redis.set(f"revoked:{payload['jti']}", 1, nx=True, exat=payload["exp"]))
+
         Args:
             payload: The claims of the token.
+
+        Returns:
+            False if it was revoked before, so that of two uses at the same time only one gives a pair.
         """
+        return None
 
     def create_password_hash(self, password: str) -> str:
         """Return the Argon2id hash of a password; blocks, so `async def` code awaits `acreate_password_hash`.

@@ -1,11 +1,12 @@
 """JSON Web Tokens: only what this application signed, for this purpose, in its time."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import jwt
 import pytest
@@ -307,6 +308,26 @@ async def test_refresh_token_that_was_used_is_revoked(make_app: MakeApp) -> None
     assert following is not None
     assert await auth.refresh_token_pair(first.refresh_token) is None
     assert await auth.refresh_token_pair(following.refresh_token) is not None
+
+
+async def test_refresh_token_that_is_used_twice_at_once_gives_one_pair(make_app: MakeApp) -> None:
+    class Storing(TokenAuth):
+        revoked: ClassVar[set[str]] = set()
+
+        async def is_revoked(self, payload: dict[str, Any]) -> bool:
+            is_known = payload["jti"] in self.revoked
+            await asyncio.sleep(0)
+            return is_known
+
+        async def revoke_token(self, payload: dict[str, Any]) -> bool:
+            is_first = payload["jti"] not in self.revoked
+            self.revoked.add(payload["jti"])
+            return is_first
+
+    auth = attached(make_app, Storing())
+    token = pair_of(auth).refresh_token
+    pairs = await asyncio.gather(*(auth.refresh_token_pair(token) for _ in range(3)))
+    assert [pair is not None for pair in pairs] == [True, False, False]
 
 
 # Flipped bits
