@@ -128,6 +128,8 @@ class Layer:
     statuses: Mapping[int, str] = {}
     #: OpenAPI security schemes by name that the layer demands.
     security: Mapping[str, Mapping[str, Any]] | None = None
+    #: Whether requests without them pass, too.
+    security_is_optional: bool = False
 
     around_sync: Callable[[Call, NextSync], Any] | None = None
 

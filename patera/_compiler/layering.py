@@ -48,6 +48,7 @@ def layer_plan(layer: Layer, app: Patera) -> LayerPlan:
         injects=tuple(layer.injects(app)),
         statuses=tuple(layer.statuses.items()),
         security=layer.security_for(app),
+        security_is_optional=layer.security_is_optional,
     )
 
 

@@ -38,6 +38,7 @@ class LayerPlan:
     injects: tuple[str, ...] = ()
     statuses: tuple[tuple[int, str], ...] = ()
     security: Mapping[str, Mapping[str, Any]] | None = None
+    security_is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

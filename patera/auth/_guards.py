@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from anyio import from_thread
 
@@ -58,32 +58,37 @@ class _UserLayer(Layer):
         return known[0]
 
 
-class LoginRequired(_UserLayer):
-    """Lets a request pass whose user is known, and answers 401 to any other."""
+class _FindsUser(_UserLayer):
+    """A layer that finds out who sends a request."""
 
     place = Place.LOGIN
+
+    @overload
+    def __call__(self, target: T) -> T: ...
+    @overload
+    def __call__(self, *, auth: Authentication | None = None) -> Self: ...
+    def __call__(self, target: Any = None, *, auth: Authentication | None = None) -> Any:
+        """Decorate a method or controller; or return the decorator for one of several `Authentication`s."""
+        return super().__call__(target) if target is not None else type(self)(auth or self.auth)
+
+    def security_for(self, app: Patera) -> Mapping[str, Mapping[str, Any]] | None:
+        """Return the schemes that the `Authentication` takes, for the OpenAPI document."""
+        known = [self.auth] if self.auth is not None else authentications_of(app)
+        return known[0].security_schemes(app) if len(known) == 1 else None
+
+
+class LoginRequired(_FindsUser):
+    """Lets a request pass whose user is known, and answers 401 to any other."""
+
     statuses: Mapping[int, str] = {401: "Login required"}
 
     @property
     def name(self) -> str:
         return "login_required"
 
-    @overload
-    def __call__(self, target: T) -> T: ...
-    @overload
-    def __call__(self, *, auth: Authentication | None = None) -> LoginRequired: ...
-    def __call__(self, target: Any = None, *, auth: Authentication | None = None) -> Any:
-        """Decorate a method or controller; or return the decorator for one of several `Authentication`s."""
-        return super().__call__(target) if target is not None else LoginRequired(auth or self.auth)
-
     def implied(self) -> Sequence[Layer]:
         """Return the protection against forged requests: browsers send logins along."""
         return (csrf_protect,)
-
-    def security_for(self, app: Patera) -> Mapping[str, Mapping[str, Any]] | None:
-        """Return the schemes that the `Authentication` takes, for the OpenAPI document."""
-        known = [self.auth] if self.auth is not None else authentications_of(app)
-        return known[0].security_schemes(app) if len(known) == 1 else None
 
     async def guard(self, call: Call) -> Any:
         """Load the user; without one, refuse or lead to the login page."""
@@ -95,22 +100,14 @@ class LoginRequired(_UserLayer):
         return None
 
 
-class OptionalUser(_UserLayer):
+class OptionalUser(_FindsUser):
     """Loads the user where there is one, and refuses nobody."""
 
-    place = Place.LOGIN
+    security_is_optional = True
 
     @property
     def name(self) -> str:
         return "optional_user"
-
-    @overload
-    def __call__(self, target: T) -> T: ...
-    @overload
-    def __call__(self, *, auth: Authentication | None = None) -> OptionalUser: ...
-    def __call__(self, target: Any = None, *, auth: Authentication | None = None) -> Any:
-        """Decorate a method or controller; or return the decorator for one of several `Authentication`s."""
-        return super().__call__(target) if target is not None else OptionalUser(auth or self.auth)
 
     def implied(self) -> Sequence[Layer]:
         """Return the protection against forged requests of users."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from patera._compiler.plan import ApplicationPlan, EndpointPlan
+from patera._compiler.plan import ApplicationPlan, EndpointPlan, LayerPlan
 
 from ._paths import Paths
 from ._requests import parameters, request_body
@@ -115,7 +115,15 @@ class _Operations:
 
     def _security(self, endpoint: EndpointPlan) -> list[dict[str, list[str]]]:
         """Return the requirements: each layer's schemes are alternatives, all layers must hold."""
-        choices = [[self._scheme(*scheme) for scheme in layer.security.items()] for layer in _secured(endpoint)]
+        secured = [layer for layer in endpoint.layers if layer.security]
+        demanding = [layer for layer in secured if not layer.security_is_optional]
+        found = self._requirements(demanding or secured)
+        # An empty requirement makes the others optional (OpenAPI 3.1, section 4.8.30).
+        return [{}, *found] if secured and not demanding else found
+
+    def _requirements(self, layers: Sequence[LayerPlan]) -> list[dict[str, list[str]]]:
+        schemes = [layer.security.items() for layer in layers if layer.security]
+        choices = [[self._scheme(*scheme) for scheme in items] for items in schemes]
         requirements: list[dict[str, list[str]]] = []
         for combination in itertools.product(*choices):
             requirement: dict[str, list[str]] = {name: [] for name in combination}
@@ -128,10 +136,6 @@ class _Operations:
         """Note a scheme and return its name, with a number if another scheme has that name."""
         candidates = itertools.chain((name,), (f"{name}_{number}" for number in itertools.count(2)))
         return next(each for each in candidates if self.security_schemes.setdefault(each, dict(scheme)) == dict(scheme))
-
-
-def _secured(endpoint: EndpointPlan) -> list[Any]:
-    return [layer for layer in endpoint.layers if layer.security]
 
 
 def _texts(doc: str | None) -> Schema:

@@ -82,7 +82,7 @@ async def test_protected_operations_have_the_schemes_of_all_loaders(make_app: Ma
     schemes = ["sessionAuth", "bearerAuth", "basicAuth", "apiKeyAuth"]
     assert locks_of(document) == {
         "Items.show": [],
-        "Items.mine": [],
+        "Items.mine": schemes,
         "Items.create": schemes,
         "Items.create_all": schemes,
     }
@@ -92,6 +92,55 @@ async def test_protected_operations_have_the_schemes_of_all_loaders(make_app: Ma
         "basicAuth": {"type": "http", "scheme": "basic"},
         "apiKeyAuth": {"type": "apiKey", "in": "header", "name": "X-Service-Key"},
     }
+
+
+async def test_operations_with_an_optional_user_take_the_schemes_and_nobody_too(make_app: MakeApp) -> None:
+    auth = SeveralAuth()
+
+    @auth.optional_user
+    @path("/feed")
+    class Feed(Controller):
+        @get("/")
+        async def show(self, req: Request) -> Response:
+            """Show what everybody may see."""
+            return req.res.json([])
+
+        @auth.login_required
+        @get("/own")
+        async def own(self, req: Request) -> Response:
+            """Show what is of one user."""
+            return req.res.json([])
+
+    document = await document_of(make_app(Feed, EXTENSIONS=[auth]))
+    everybody, users = document["paths"]["/feed/"]["get"], document["paths"]["/feed/own"]["get"]
+    schemes: list[Any] = [{"sessionAuth": []}, {"bearerAuth": []}, {"basicAuth": []}, {"apiKeyAuth": []}]
+    assert (everybody["security"], users["security"]) == ([{}, *schemes], schemes)
+    assert "401" not in everybody["responses"]
+
+
+async def test_lock_of_a_class_is_on_its_operations_and_inherited_ones(make_app: MakeApp) -> None:
+    auth = TokenAuth()
+
+    @login_required
+    class Base(Controller):
+        @get("/")
+        async def show(self, req: Request) -> Response:
+            """Show one."""
+            return req.res.json([])
+
+    @path("/child")
+    class Child(Base):
+        async def show(self, req: Request) -> Response:
+            """Show another."""
+            return req.res.json([])
+
+        @get("/new")
+        async def new(self, req: Request) -> Response:
+            """Show a new one."""
+            return req.res.json([])
+
+    document = await document_of(make_app(Base, Child, EXTENSIONS=[auth]))
+    assert locks_of(document) == {name: ["bearerAuth"] for name in ("Base.show", "Child.show", "Child.new")}
 
 
 async def test_protected_operations_have_their_refusals(make_app: MakeApp) -> None:
