@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -361,6 +361,15 @@ def test_script_build_mistake_does_not_hide_the_help(tmp_path: Path) -> None:
     assert run(tmp_path, "--help").returncode == 0
 
 
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """Processes heed it also where the tests run in the background of a shell, which has them ignore it."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 def test_script_ctrl_c_ends_with_130_and_no_traceback(project: Path) -> None:
     with subprocess.Popen(
@@ -374,7 +383,10 @@ def test_script_ctrl_c_ends_with_130_and_no_traceback(project: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        try:
+            _, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert (process.returncode, errors) == (130, "")
 
 
