@@ -232,9 +232,9 @@ class BaseExtension(ABC):
     @property
     def _attached(self) -> WeakKeyDictionary[Patera, dict[str, Any]]:
         """The living applications that list the extension, and its values in each."""
-        attached: WeakKeyDictionary[Patera, dict[str, Any]] = self.__dict__.setdefault(
-            "_patera_attached", WeakKeyDictionary()
-        )
+        attached: WeakKeyDictionary[Patera, dict[str, Any]] | None = self.__dict__.get("_patera_attached")
+        if attached is None:
+            attached = self.__dict__["_patera_attached"] = WeakKeyDictionary()
         return attached
 
     def _attached_or_refused(self, app: Patera) -> Patera:

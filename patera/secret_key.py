@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .exceptions import ConfigurationError, Mistake
@@ -80,6 +81,7 @@ def secret_key_mistakes(configs: Mapping[str, Any], where: str, location: str = 
     return [_weak(where, location, name, weakness) for name, weakness in found.items() if weakness]
 
 
+@lru_cache(maxsize=64)
 def _weakness_of(key: str) -> str:
     """Return why a key can be guessed, in words that do not repeat it."""
     if len(key) < MINIMUM_LENGTH:

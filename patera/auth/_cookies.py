@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -36,7 +37,7 @@ def sign_value(value: Any, keys: Sequence[str], purpose: str) -> str:
     Raises:
         ValueError: The text would be too long for a cookie.
     """
-    signed = _serializer(keys, purpose).dumps(value)
+    signed = _serializer(tuple(keys), purpose).dumps(value)
     text = signed.decode("ascii") if isinstance(signed, bytes) else signed
     if len(text) > MAX_COOKIE_LENGTH:
         raise ValueError(
@@ -61,12 +62,13 @@ def read_signed(text: str, keys: Sequence[str], purpose: str, max_age: int | Non
     if not isinstance(text, str) or len(text) > MAX_COOKIE_LENGTH or not _is_canonical(text):
         raise InvalidSignature("The signed value is malformed")
     try:
-        return _serializer(keys, purpose).loads(text, max_age=max_age)
+        return _serializer(tuple(keys), purpose).loads(text, max_age=max_age)
     except (BadData, RecursionError) as error:
         raise InvalidSignature("The signature of the value is not valid, or it is too old") from error
 
 
-def _serializer(keys: Sequence[str], purpose: str) -> URLSafeTimedSerializer:
+@lru_cache(maxsize=64)
+def _serializer(keys: tuple[str, ...], purpose: str) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(
         [*reversed(keys)],
         salt=f"patera.auth.{purpose}",

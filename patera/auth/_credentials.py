@@ -229,7 +229,7 @@ class Credentials(BaseExtension):
 
     def _token_rules(self) -> TokenRules:
         configs = self.configs
-        keys = jwt_keys(configs["JWT_SECRET_KEY"]) or derived_keys(secret_keys(self.app), self.qualified(TOKEN))
+        keys = jwt_keys(configs["JWT_SECRET_KEY"]) or derived_keys(tuple(secret_keys(self.app)), self.qualified(TOKEN))
         return TokenRules(
             tuple(keys),
             configs["JWT_ALGORITHM"],

@@ -8,8 +8,9 @@ import hashlib
 import hmac
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from typing import Any
 
 from patera._imports import require
@@ -72,7 +73,8 @@ class TokenRules:
     leeway: int = 0
 
 
-def derived_keys(secret_keys: Sequence[str], purpose: str) -> tuple[str, ...]:
+@lru_cache(maxsize=64)
+def derived_keys(secret_keys: tuple[str, ...], purpose: str) -> tuple[str, ...]:
     """Return the keys for tokens that belong to secret keys: nothing else is signed with them."""
     salt = f"patera.auth.{purpose}".encode()
     return tuple(hmac.new(key.encode(), salt, hashlib.sha256).hexdigest() for key in secret_keys)
@@ -151,5 +153,6 @@ def _is_canonical(token: str) -> bool:
     return base64.urlsafe_b64encode(decoded).rstrip(b"=").decode() == signature
 
 
+@cache
 def _jwt() -> Any:
     return require("jwt", "auth", "JSON Web Tokens")

@@ -121,4 +121,4 @@ def keys_of(secret_key: str | Sequence[str]) -> list[str]:
 
 
 def _rules(secret_key: str | Sequence[str]) -> TokenRules:
-    return TokenRules(derived_keys(keys_of(secret_key), TOKEN))
+    return TokenRules(derived_keys(tuple(keys_of(secret_key)), TOKEN))
