@@ -441,6 +441,16 @@ class TestWhoIsChecked:
         assert (await http.post("/guarded", headers={"origin": "http://evil.example"})).text == "saved"
 
 
+class TestOutsideOfRequests:
+    async def test_decorated_method_that_is_called_without_a_request_runs(self) -> None:
+        @csrf_exempt
+        @csrf_protect
+        async def helper() -> str:
+            return "ran"
+
+        assert await helper() == "ran"
+
+
 class TestAnswer:
     async def test_answer_has_the_shape_of_all_errors(self, http: Any) -> None:
         assert (await http.post("/guarded")).json() == {

@@ -71,9 +71,9 @@ class ServerStore:
         """
         if record.identifier is None:
             record.identifier = secrets.token_urlsafe(ID_SIZE)
-            await self._ask(self.backend.set(self._prefix + record.identifier, *self._entry(record)))
+            await self._ask(self.backend.set(self._key(record.identifier), *self._entry(record)))
         else:
-            is_kept = await self._ask(self.backend.replace(self._prefix + record.identifier, *self._entry(record)))
+            is_kept = await self._ask(self.backend.replace(self._key(record.identifier), *self._entry(record)))
             if not is_kept or record.was_permanent == bool(record.data.get(PERMANENT_KEY)):
                 return None
         return self._signer.sign(record.identifier).decode("ascii")
@@ -84,11 +84,10 @@ class ServerStore:
         Raises:
             SessionUnavailable: The backend fails.
         """
-        if record.identifier is not None:
-            current = await self._get(record.identifier)
-            if current is not None:
-                current.seen = record.seen
-                await self._ask(self.backend.replace(self._prefix + record.identifier, *self._entry(current)))
+        current = await self._get(record.identifier)
+        if current is not None:
+            current.seen = record.seen
+            await self._ask(self.backend.replace(self._key(record.identifier), *self._entry(current)))
 
     async def end(self, record: Record) -> None:
         """Delete a session.
@@ -96,14 +95,16 @@ class ServerStore:
         Raises:
             SessionUnavailable: The backend fails.
         """
-        if record.identifier is not None:
-            await self._ask(self.backend.delete(self._prefix + record.identifier))
+        await self._ask(self.backend.delete(self._key(record.identifier)))
 
-    async def _get(self, identifier: str) -> Record | None:
-        match await self._ask(self.backend.get(self._prefix + identifier)):
+    async def _get(self, identifier: str | None) -> Record | None:
+        match await self._ask(self.backend.get(self._key(identifier))):
             case {"data": dict(data), "created": int(created), "seen": int(seen)}:
                 return Record(data, created, seen, identifier)
         return None
+
+    def _key(self, identifier: str | None) -> str:
+        return f"{self._prefix}{identifier}"
 
     def _entry(self, record: Record) -> tuple[dict[str, Any], float]:
         """Return what the backend keeps, and for how many seconds."""

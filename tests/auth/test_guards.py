@@ -418,6 +418,10 @@ async def test_permission_asks_about_what_a_layer_injects(make_app: MakeApp, cli
     assert [(await http.get("/", headers=each)).status_code for each in ({}, EVE, ADA)] == [401, 403, 200]
 
 
+async def test_permission_is_given_by_nobody_but_the_subclass() -> None:
+    assert not await HeaderAuth().is_permitted(USERS["ada"], "post.edit")
+
+
 async def test_permission_that_finds_no_object_lets_nobody_pass(make_app: MakeApp, client: Connect) -> None:
     own = AuthorPolicy()
 

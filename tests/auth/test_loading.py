@@ -239,6 +239,19 @@ async def test_user_that_middleware_set_is_taken(make_app: MakeApp, client: Conn
     assert own.loads == 0
 
 
+async def test_user_that_middleware_set_is_that_of_templates(
+    make_app: MakeApp, client: Connect, tmp_path: Path
+) -> None:
+    class Gateway(MiddlewareBase):
+        async def middleware(self, req: Request) -> Response:
+            req.set_user(USERS["eve"])
+            return await self.next(req)
+
+    write_page(tmp_path)
+    http = await client(make_app(Page, EXTENSIONS=[HeaderAuth()], MIDDLEWARE=[Gateway]))
+    assert (await http.get("/page", headers=ADA)).text == "Hello eve"
+
+
 @pytest.mark.parametrize("loads_outside", [True, False])
 async def test_mounted_application_loads_its_own_users(make_app: MakeApp, client: Connect, loads_outside: bool) -> None:
     class Members(Authentication):
@@ -304,6 +317,11 @@ async def test_page_of_an_error_is_shown_although_the_loader_fails(
     http = await client(make_app(Page, EXTENSIONS=[failing], EXCEPTION_HANDLERS=[Handlers]))
     response = await http.get("/mine")
     assert (response.status_code, response.text) == (503, "False")
+
+
+def test_nobody_in_templates_is_false_and_has_no_id() -> None:
+    nobody = AnonymousUser()
+    assert (bool(nobody), nobody.id, nobody.is_authenticated, repr(nobody)) == (False, None, False, "<AnonymousUser>")
 
 
 async def test_template_outside_of_requests_has_nobody(make_app: MakeApp, tmp_path: Path) -> None:

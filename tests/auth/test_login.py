@@ -11,12 +11,14 @@ from starlette.responses import PlainTextResponse
 from patera import Patera, Request, Response
 from patera._context import use_application
 from patera.auth import Authentication, BearerLoader, InvalidSignature, PasswordHasher, SessionLoader, optional_user
+from patera.auth._cookies import sign_value
 from patera.controller import Controller, get, path, post, socket
 from patera.csrf import csrf_token
 from patera.parameters import Form
 from patera.sessions import flash, get_flashed_messages
 from patera.testing import PateraTestClient
-from tests.auth.users import EVE, QUICK, Connect, MakeApp, TokenAuth, User, refusal_of
+from tests.auth.users import ADA, EVE, QUICK, Connect, MakeApp, TokenAuth, User, refusal_of
+from tests.conftest import SECRET_KEY
 
 PAGE = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
@@ -402,6 +404,28 @@ async def test_remember_cookie_that_was_changed_is_nobody(http: PateraTestClient
     assert (await http.get("/me", headers={"cookie": f"auth_cookie={value}; remember_me={value}"})).status_code == 200
 
 
+async def test_remember_cookie_of_another_shape_is_nobody(http: PateraTestClient, auth: BrowserAuth) -> None:
+    for ticket in ("1", ["1"], ["1", 2], {"1": ""}):
+        value = sign_value(ticket, [SECRET_KEY], "remember")
+        assert (await http.get("/me", headers={"cookie": f"remember_me={value}"})).status_code == 401
+
+
+async def test_login_and_logout_in_one_request_leave_no_remember_cookie(
+    make_app: MakeApp, client: Connect, auth: BrowserAuth
+) -> None:
+    class Kiosk(Controller):
+        @get("/in-and-out")
+        async def log_in_and_out(self, req: Request) -> Response:
+            auth.login(req, ADA, remember=True)
+            auth.logout(req)
+            return req.res.text("out")
+
+    http = await client(make_app(Kiosk, EXTENSIONS=[auth]))
+    answer = await http.get("/in-and-out")
+    (cookie,) = [each for each in answer.headers.get_list("set-cookie") if each.startswith("remember_me=")]
+    assert "Max-Age=0" in cookie
+
+
 async def test_cookies_over_https_are_secure(make_app: MakeApp, auth: BrowserAuth) -> None:
     async with PateraTestClient(make_app(*site_of(auth), EXTENSIONS=[auth]), "https://testserver") as http:
         answer = await http.post("/login", data={"name": "ada", "remember": "true"})
@@ -436,6 +460,14 @@ async def test_browser_is_led_to_the_login_page_and_back(make_app: MakeApp, clie
         response = await http.request(method, "/secret/a%20b/ä?x=1&y=%26", headers=PAGE)
         assert response.status_code == 303
         assert response.headers["location"] == "/login?next=%2Fsecret%2Fa%2520b%2F%25C3%25A4%3Fx%3D1%26y%3D%2526"
+
+
+async def test_browser_is_led_back_to_no_page_that_could_be_read_as_another_site(
+    make_app: MakeApp, client: Connect, auth: BrowserAuth
+) -> None:
+    http = await client(make_app(pages_of(auth), EXTENSIONS=[auth], AUTHENTICATION={"LOGIN_URL": "/login"}))
+    response = await http.get("/secret/%5Cevil.example", headers=PAGE)
+    assert (response.status_code, response.headers["location"]) == (303, "/login")
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/json", "text/html;q=0, */*", "", "text/plain"])

@@ -155,6 +155,7 @@ WERKZEUG = generate_password_hash("secret", "pbkdf2:sha256:1000")
         "$2b$12$short",
         "$2b$99$" + "a" * 53,
         "$2b$31$" + "a" * 53,
+        "$2b$04$" + "z" * 53,
         7,
     ],
     # Numbers: the salts of real hashes differ in each process of a parallel run.

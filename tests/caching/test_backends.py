@@ -14,6 +14,9 @@ from tests.redis_server import REDIS, closed_port, hung_server, own_prefix
 
 MakeApp = Callable[..., Patera]
 
+#: A database that nothing else uses, for what empties it.
+OWN_DATABASE = 15
+
 
 class PlainBackend(MemoryCacheBackend):
     """A backend that only has what it must have."""
@@ -121,6 +124,12 @@ class TestMemory:
         await backend.set("c", {"x": 3}, 60)
         assert [await backend.get(key) for key in "abc"] == [{"x": 1}, None, {"x": 3}]
 
+    async def test_backend_that_stays_full_keeps_the_latest(self) -> None:
+        backend = MemoryCacheBackend(max_size=2)
+        for number in range(5):
+            await backend.set(f"key{number}", {"n": number}, 60)
+        assert [await backend.get(f"key{number}") for number in range(5)] == [None, None, None, {"n": 3}, {"n": 4}]
+
     async def test_entries_outlive_a_disconnection(self) -> None:
         backend = MemoryCacheBackend()
         await backend.connect()
@@ -155,6 +164,23 @@ class TestRedis:
             assert [*found, await mine.get("key599")] == [None, {"x": 1}, {"x": 1}, None]
             for backend in (mine, other, similar):
                 await backend.disconnect()
+
+    async def test_clear_of_a_backend_that_has_nothing_does_nothing(self) -> None:
+        async with own_prefix() as prefix:
+            mine, other = (RedisCacheBackend(REDIS, key_prefix=f"{prefix}{name}:") for name in "ab")
+            await other.set("key", {"x": 1}, 60)
+            await mine.clear()
+            assert await other.get("key") == {"x": 1}
+            for backend in (mine, other):
+                await backend.disconnect()
+
+    async def test_clear_without_a_prefix_empties_the_database(self) -> None:
+        async with own_prefix():
+            backend = RedisCacheBackend(f"{REDIS.rpartition('/')[0]}/{OWN_DATABASE}")
+            await backend.set("key", {"x": 1}, 60)
+            await backend.clear()
+            assert await backend.get("key") is None
+            await backend.disconnect()
 
     @pytest.mark.parametrize("text", [b"\x80\x04N.", b"[]", b'{"value": 1, "bytes": {}}', b"[" * 100_000, b"null"])
     async def test_entry_of_somebody_else_counts_as_none(self, text: bytes) -> None:

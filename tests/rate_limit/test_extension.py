@@ -7,6 +7,7 @@ import pytest
 from patera import BaseConfig, Patera, Request, Response, app
 from patera.controller import Controller, get, path
 from patera.exceptions import ConfigurationError
+from patera.extension import BaseExtension
 from patera.rate_limit import RateLimiter, rate_limit, rate_limit_exempt
 from tests.rate_limit.endpoints import Connect, Limited, MakeApp, fields_of, statuses
 
@@ -129,3 +130,18 @@ def make_app_bare(make_app: MakeApp, values: dict[str, Any]) -> Patera:
 
 
 BASICS: dict[str, Any] = {"APP_NAME": "Test", "VERSION": "1.0", "BASE_PATH": "."}
+
+
+class Other(BaseExtension):
+    """Stands before the limiter in `EXTENSIONS`."""
+
+    def init_app(self, app: Patera) -> str:
+        return "state"
+
+
+async def test_counts_can_be_forgotten(make_app: MakeApp, client: Connect) -> None:
+    limiter = RateLimiter()
+    http = await client(make_app(Limited, EXTENSIONS=[Other(), limiter]))
+    assert await statuses(http, "/limited/two", 3) == [200, 200, 429]
+    await limiter.state.reset()
+    assert await statuses(http, "/limited/two", 1) == [200]

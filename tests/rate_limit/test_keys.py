@@ -62,11 +62,23 @@ async def test_address_of_ipv6_counts_by_its_network(
     assert status == (429 if is_same else 200)
 
 
-def test_client_without_address_has_a_key(make_app: MakeApp) -> None:
+@pytest.mark.parametrize(
+    ("host", "key"),
+    [
+        (None, "address:unknown"),
+        ("198.51.100.4", "address:198.51.100.4"),
+        # A socket for both versions of IP names peers so.
+        ("::ffff:198.51.100.4", "address:198.51.100.4"),
+        # The client of a test, or a Unix socket.
+        ("testclient", "address:testclient"),
+    ],
+)
+def test_peer_of_every_kind_has_a_key(make_app: MakeApp, host: str | None, key: str) -> None:
     async def nothing(*_: Any) -> Any: ...
 
-    scope: dict[str, Any] = {"type": "http", "headers": [], "client": None, "app": make_app()}
-    assert by_address(Request(scope, nothing, nothing)) == "address:unknown"
+    client = None if host is None else (host, 1)
+    scope: dict[str, Any] = {"type": "http", "headers": [], "client": client, "app": make_app()}
+    assert by_address(Request(scope, nothing, nothing)) == key
 
 
 # Places

@@ -61,3 +61,19 @@ async def test_cleared_key_begins_anew() -> None:
     await storage.incr("a", 60)
     await storage.clear("a")
     assert (await storage.acquire_entry("a", 1, 60), await storage.get("a")) == (True, 0)
+
+
+async def test_moving_window_forgets_requests_one_by_one() -> None:
+    clock = Clock()
+    storage = BoundedMemory(clock)
+    found = []
+    for seconds in (0, 40, 5, 20, 10, 30):
+        clock.now += seconds
+        found.append(await storage.acquire_entry("a", 2, 60))
+    assert found == [True, True, False, True, False, True]
+
+
+async def test_memory_answers() -> None:
+    storage = BoundedMemory(Clock())
+    assert await storage.check()
+    assert issubclass(storage.base_exceptions, Exception)

@@ -8,7 +8,7 @@ import pytest
 from patera import Request, Response
 from patera.controller import Controller, get, path
 from patera.exceptions import ConfigurationError
-from patera.sessions import session_of
+from patera.sessions import load_session, session_of
 from tests.sessions.pages import Connect, Handlers, MakeApp, Pages, Visits, cookie_of, signals
 
 Storage = dict[str, Any]
@@ -242,6 +242,81 @@ class TestMounted:
         outer.mount("/inner", make_app(Varying))
         response = await (await client(outer)).get("/inner/")
         assert response.headers.get_list("vary") == ["Accept-Language", "Cookie"]
+
+
+class Odd(Controller):
+    """Uses sessions as few handlers do."""
+
+    @get("/has/<key>")
+    async def has(self, req: Request, key: str) -> dict[str, Any]:
+        return {"has": key in req.session}
+
+    @get("/unmarked")
+    async def unmark(self, req: Request) -> None:
+        req.session["x"] = 2
+        req.session.modified = False
+
+    @get("/object")
+    async def append_object(self, req: Request) -> None:
+        req.session["cart"].append(object())
+
+    @get("/regenerate")
+    async def regenerate(self, req: Request) -> None:
+        req.session.regenerate()
+
+    @get("/size")
+    async def size(self, req: Request) -> Response:
+        return req.res.html_from_string("{{ session|length }} {{ session.x }}")
+
+    @get("/by-hand")
+    async def by_hand(self, req: Request) -> dict[str, Any]:
+        scope = {key: value for key, value in req.scope.items() if not key.startswith("patera.")}
+        other = Request(scope, req.receive, req._send)
+        try:
+            dict(other.session)
+        except RuntimeError as error:
+            return {"error": str(error)}
+        await load_session(other)
+        return dict(other.session)
+
+
+class TestOddUse:
+    async def test_keys_are_looked_for(self, make_app: MakeApp, client: Connect, storage: Storage) -> None:
+        http = await client(make_app(Pages, Odd, **storage))
+        await http.post("/set", json={"x": 1})
+        assert [(await http.get(f"/has/{key}")).json()["has"] for key in ("x", "y")] == [True, False]
+
+    async def test_change_is_written_though_it_is_called_none(
+        self, make_app: MakeApp, client: Connect, storage: Storage
+    ) -> None:
+        http = await client(make_app(Pages, Odd, **storage))
+        await http.get("/unmarked")
+        assert (await http.get("/read")).json() == {"x": 2}
+
+    async def test_object_put_into_a_list_is_refused_when_the_session_is_written(
+        self, make_app: MakeApp, client: Connect, storage: Storage
+    ) -> None:
+        http = await client(make_app(Pages, Odd, **storage))
+        await http.post("/set", json={"cart": [1]})
+        with pytest.raises(TypeError, match=r"session\['cart'\]\[1\] is an object"):
+            await http.get("/object")
+        assert (await http.get("/read")).json() == {"cart": [1]}
+
+    async def test_nothing_begun_anew_is_no_session(self, make_app: MakeApp, client: Connect, storage: Storage) -> None:
+        http = await client(make_app(Pages, Odd, **storage))
+        assert "set-cookie" not in (await http.get("/regenerate")).headers
+
+    async def test_template_knows_the_size(self, make_app: MakeApp, client: Connect, storage: Storage) -> None:
+        http = await client(make_app(Pages, Odd, **storage))
+        await http.post("/set", json={"x": 7, "y": 8})
+        assert (await http.get("/size")).text == "2 7"
+
+    async def test_request_made_by_hand_says_how_its_session_is_loaded(
+        self, make_app: MakeApp, client: Connect
+    ) -> None:
+        http = await client(make_app(Pages, Odd, SESSION_BACKEND="memory"))
+        await http.post("/set", json={"x": 1})
+        assert "await load_session(req)" in (await http.get("/by-hand")).json()["error"]
 
 
 class TestSecretKey:
