@@ -51,9 +51,9 @@ class CorsPolicy:
         """Tell whether a cross-origin request may use the method; HEAD counts as GET."""
         return method in self._methods or (method == "HEAD" and "GET" in self._methods)
 
-    def needs_check(self, methods: Sequence[str]) -> bool:
-        """Tell whether requests have to be looked at: not where any origin and all methods are allowed."""
-        return not self.is_open or not all(map(self.allows_method, methods))
+    def needs_check(self, method: str) -> bool:
+        """Tell whether requests have to be looked at: not where any origin and the method are allowed."""
+        return not (self.is_open and self.allows_method(method))
 
     def headers_for(self, scope: Scope) -> list[RawHeader]:
         """Return the headers of an actual response."""

@@ -266,8 +266,7 @@ class EndpointCompiler:
             timeout=self.app.configs.get("REQUEST_TIMEOUT"),
             cancel_on_disconnect=subject.endpoint.record.cancel_on_disconnect,
         )
-        methods = [subject.verb.method, "HEAD"] if subject.verb.method == HttpMethod.GET else [subject.verb.method]
-        checks_origin = policy is not None and policy.needs_check(methods)
+        checks_origin = policy is not None and policy.needs_check(plan.method)
         respond = compile_respond(parts)
         if parts.is_plain and self.runtime.chain is not None:
             respond = finishing(respond, shape)

@@ -61,7 +61,7 @@ class Runtime:
     load_session: Make | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen ones take thrice as long to make, and there is one an endpoint
 class Exchange:
     """What is particular to the exchanges of one route.
 
