@@ -84,7 +84,8 @@ class BrowserLogin(Credentials):
             username: What was typed; `find_user()` gets it.
             password: What was typed.
         """
-        user = await ask(self.find_user, username)
+        # No name has a NUL in it, and PostgreSQL refuses to look for one.
+        user = await ask(self.find_user, username) if "\0" not in username else None
         hashed = self.password_hash(user) if user is not None else None
         is_right, new_hash = await self.check_and_update(password, hashed)
         if not is_right:

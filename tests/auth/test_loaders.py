@@ -250,6 +250,15 @@ async def test_unknown_name_and_wrong_password_look_alike(every: PateraTestClien
     }
 
 
+async def test_name_that_no_database_takes_is_unknown(make_app: MakeApp) -> None:
+    class Asking(TokenAuth):
+        async def find_user(self, username: str) -> User | None:
+            raise AssertionError(f"asked for {username!r}")
+
+    auth = attached(make_app, Asking())
+    assert await auth.authenticate("ada\0", "secret") is None
+
+
 async def test_own_loader_stands_beside_the_ready_ones(make_app: MakeApp, client: Connect) -> None:
     class ProxyLoader(UserLoader):
         async def load(self, auth: Any, req: Request) -> Any:
