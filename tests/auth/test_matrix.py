@@ -4,6 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from patera import Patera, Request, Response
 from patera._context import use_application
@@ -135,6 +138,28 @@ async def test_endpoint_lets_in_who_is_allowed(
         method: tuple([await outcome(http, method, prefix, tokens[name]) for name in SENDERS]) for method in EXPECTED
     }
     assert found == EXPECTED
+
+
+async def test_protected_mount_lets_in_who_is_allowed(make_app: MakeApp, client: Connect) -> None:
+    application = make_app(EXTENSIONS=[auth])
+    application.mount("/inner", auth.protected(say_in, "admin"))
+    http = await client(application)
+    tokens = {name: token_of(application, user) for name, user in SENDERS.items()}
+    found = {
+        method: tuple([await outcome(http, method, "/inner", tokens[name]) for name in SENDERS]) for method in EXPECTED
+    }
+    # What the methods of a foreign application do is its own business: no user, no method.
+    assert found == EXPECTED | {"PUT": (401, 403, 200), "OPTIONS": (401, 403, 200)}
+
+
+async def say_in(scope: Scope, receive: Receive, send: Send) -> None:
+    """An ASGI application that says "in", whatever it is asked."""
+    if scope["type"] == "websocket":
+        websocket = WebSocket(scope, receive, send)
+        await websocket.accept()
+        await websocket.send_text("in")
+        return
+    await PlainTextResponse("in")(scope, receive, send)
 
 
 def mounted(make_app: MakeApp, application: Patera) -> Patera:
