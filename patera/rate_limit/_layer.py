@@ -44,6 +44,7 @@ class RateLimit(Layer):
         self.limits = limits
         self.place = Place.RATE_LIMIT_USER if after_login else Place.RATE_LIMIT
         self._key = key
+        self._key_name = _name_of_key(key)
         self._scope = scope
         self._message = message
         self._target = ""
@@ -88,7 +89,7 @@ class RateLimit(Layer):
             await self._count(limiter, request, short_key(str(key)))
 
     async def _count(self, limiter: Limiter, request: Request, key: str) -> None:
-        scope = self._scope or f"{_endpoint_of(request)}|{self._target}|{_name_of_key(self._key)}"
+        scope = self._scope or f"{_endpoint_of(request)}|{self._target}|{self._key_name}"
         for item in parse_limits(self.limits):
             is_allowed, standing = await limiter.hit(item, self._scope or _name_of(item), scope, key)
             if standing is not None and limiter.configs.HEADERS:

@@ -42,8 +42,7 @@ class BoundedMemory(Storage, MovingWindowSupport):
         self._forget_moments(keys, now - expiry)
         found = keys.setdefault(key, deque())
         keys.move_to_end(key)
-        while found and found[0] <= now - expiry:
-            found.popleft()
+        _drop_until(found, now - expiry)
         if len(found) + amount > limit:
             return False
         found.extend([now] * amount)
@@ -52,8 +51,8 @@ class BoundedMemory(Storage, MovingWindowSupport):
     async def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
         """Return when the oldest request within `expiry` seconds was, and how many there were."""
         now = self._clock()
-        moments = self._moments.get(expiry, OrderedDict[str, deque[float]]()).get(key, deque())
-        found = [moment for moment in moments if moment > now - expiry]
+        found = self._moments.get(expiry, OrderedDict[str, deque[float]]()).get(key, deque())
+        _drop_until(found, now - expiry)
         return (found[0], len(found)) if found else (now, 0)
 
     async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
@@ -109,3 +108,9 @@ class BoundedMemory(Storage, MovingWindowSupport):
             if len(keys) <= self._max_keys and first and first[-1] > oldest:
                 return
             keys.popitem(last=False)
+
+
+def _drop_until(moments: deque[float], oldest: float) -> None:
+    """Forget moments from the oldest on: each is looked at once, however many there are."""
+    while moments and moments[0] <= oldest:
+        moments.popleft()
