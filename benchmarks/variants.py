@@ -60,10 +60,11 @@ ALL = (
     Variant("falcon", "benchmarks.apps.falcon_app", "falcon"),
     Variant("quart", "benchmarks.apps.quart_app", "quart"),
     Variant("flask", "benchmarks.apps.flask_app", "flask"),
+    Variant("bare", "benchmarks.apps.patera_bare", "patera"),
     Variant("patera", "benchmarks.apps.patera_app", "patera"),
 )
 #: The installed ones by name.
 VARIANTS = {variant.name: variant for variant in ALL if variant.is_installed}
 MISSING = tuple(variant.name for variant in ALL if not variant.is_installed)
 #: Frameworks beside Starlette, which everything else is held against on its own.
-PEERS = tuple(name for name in VARIANTS if name not in ("raw", "starlette", "tuned", "patera"))
+PEERS = tuple(name for name in VARIANTS if name not in ("raw", "starlette", "tuned", "bare", "patera"))
