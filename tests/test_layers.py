@@ -17,7 +17,7 @@ EXTENSIONS = set(
 #: A name that ends in `_` stands for all names that begin so; the longest fitting name counts.
 LAYERS = [
     set("http _types _validation concurrency _context _endpoint exceptions exception _imports _aliases".split()),
-    set("config _config_ logging _log_ layer _layers controller parameters extension secret_key cli".split()),
+    set("config _config_ logging _log_ layer _layers controller parameters extension secret_key signing cli".split()),
     set(
         "request response middleware uploads _body _cookies _files _forms _headers _json _sockets _streams "
         "_values".split()

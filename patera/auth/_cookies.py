@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 from itsdangerous import BadData, URLSafeTimedSerializer
-from itsdangerous.encoding import base64_decode, base64_encode
+
+from patera.signing import is_canonical, timed_serializer_of
 
 __all__ = ["InvalidSignature"]
 
 #: Browsers keep no cookie of more than 4096 bytes, name and attributes included (RFC 6265, section 6.1).
 MAX_COOKIE_LENGTH = 3800
-
-_SIGNED = re.compile(r"[A-Za-z0-9._-]+\.([A-Za-z0-9_-]+)")
 
 
 class InvalidSignature(ValueError):
@@ -59,7 +56,7 @@ def read_signed(text: str, keys: Sequence[str], purpose: str, max_age: int | Non
     Raises:
         InvalidSignature: It is not what was signed, or too old.
     """
-    if not isinstance(text, str) or len(text) > MAX_COOKIE_LENGTH or not _is_canonical(text):
+    if not isinstance(text, str) or len(text) > MAX_COOKIE_LENGTH or not is_canonical(text):
         raise InvalidSignature("The signed value is malformed")
     try:
         return _serializer(tuple(keys), purpose).loads(text, max_age=max_age)
@@ -69,19 +66,4 @@ def read_signed(text: str, keys: Sequence[str], purpose: str, max_age: int | Non
 
 @lru_cache(maxsize=64)
 def _serializer(keys: tuple[str, ...], purpose: str) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(
-        [*reversed(keys)],
-        salt=f"patera.auth.{purpose}",
-        signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
-    )
-
-
-def _is_canonical(text: str) -> bool:
-    """Tell whether the signature is written in the one way that it was: its last character has unused bits."""
-    found = _SIGNED.fullmatch(text)
-    if found is None:
-        return False
-    try:
-        return base64_encode(base64_decode(found[1])).decode() == found[1]
-    except BadData:
-        return False
+    return timed_serializer_of(keys, f"patera.auth.{purpose}")

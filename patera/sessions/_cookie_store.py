@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from itsdangerous import BadData, URLSafeTimedSerializer
-from itsdangerous.encoding import base64_decode, base64_encode
+from itsdangerous import BadData
+
+from patera.signing import is_canonical, timed_serializer_of
 
 from ._codec import JsonCodec
 from ._settings import Record
@@ -29,12 +30,7 @@ class CookieStore:
     codec = JsonCodec()
 
     def __init__(self, keys: Sequence[str]) -> None:
-        self._serializer: URLSafeTimedSerializer = URLSafeTimedSerializer(
-            [*reversed(keys)],
-            salt=self.salt,
-            serializer=self.codec,
-            signer_kwargs={"key_derivation": "hmac", "digest_method": self.digest},
-        )
+        self._serializer = timed_serializer_of(keys, self.salt, codec=self.codec, digest=self.digest)
 
     def read(self, cookie: str) -> Record | None:
         """Return the session of a cookie, None for what this application did not sign so."""
@@ -67,12 +63,3 @@ class CookieStore:
             case {"c": int(created), "d": dict(data)}:
                 return Record(data, created, signed)
         return None
-
-
-def is_canonical(signed: str) -> bool:
-    """Tell whether a signature is spelled as it is written: base64 reads some texts as the same bytes."""
-    signature = signed.rpartition(".")[2]
-    try:
-        return base64_encode(base64_decode(signature)) == signature.encode("ascii")
-    except (BadData, ValueError):
-        return False

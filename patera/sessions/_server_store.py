@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, TypeVar
 
-from itsdangerous import BadSignature, Signer
+from itsdangerous import BadSignature
 
 from patera.caching import BaseCacheBackend
+from patera.signing import is_canonical, signer_of
 
 from ._codec import JsonCodec
-from ._cookie_store import MAX_LENGTH, is_canonical
+from ._cookie_store import MAX_LENGTH
 from ._session import PERMANENT_KEY
 from ._settings import Lifetimes, Record, SessionUnavailable
 
@@ -50,7 +50,7 @@ class ServerStore:
         self._prefix = prefix
         self._lifetimes = lifetimes
         self._log = log
-        self._signer = Signer([*reversed(keys)], salt=self.salt, key_derivation="hmac", digest_method=hashlib.sha256)
+        self._signer = signer_of(keys, self.salt)
 
     async def fetch(self, cookie: str) -> Record | None:
         """Return the session of a cookie, None for what this application did not sign or has ended.
