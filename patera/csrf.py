@@ -24,7 +24,7 @@ import hmac
 import re
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -86,17 +86,9 @@ class CsrfProtect(Layer):
     """
 
     place = Place.CSRF
+    #: One check for each request.
+    name = key = "csrf_protect"
     statuses: Mapping[int, str] = {403: "The request comes from another site, or its CSRF token is missing or wrong"}
-
-    @property
-    def key(self) -> Hashable:
-        """One check for each request."""
-        return self.name
-
-    @property
-    def name(self) -> str:
-        """The decorator's name."""
-        return "csrf_protect"
 
     def mistakes(self, app: Patera, where: str, location: str) -> Sequence[Mistake]:
         """Return origins that are none, and outside of DEBUG a SECRET_KEY that can be guessed."""
@@ -127,16 +119,8 @@ class CsrfExempt(Layer):
     """Lets requests of other sites through; the object to decorate with is `csrf_exempt`."""
 
     place = Place.CSRF
-
-    @property
-    def key(self) -> Hashable:
-        """Once is enough."""
-        return self.name
-
-    @property
-    def name(self) -> str:
-        """The decorator's name, which puts it in front of `csrf_protect`."""
-        return "csrf_exempt"
+    #: Once is enough; the alphabet puts it in front of `csrf_protect`.
+    name = key = "csrf_exempt"
 
     async def guard(self, call: Call) -> None:
         """Note that nothing is to be checked."""

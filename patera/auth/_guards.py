@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
@@ -80,11 +81,8 @@ class _FindsUser(_UserLayer):
 class LoginRequired(_FindsUser):
     """Lets a request pass whose user is known, and answers 401 to any other."""
 
+    name = "login_required"
     statuses: Mapping[int, str] = {401: "Login required"}
-
-    @property
-    def name(self) -> str:
-        return "login_required"
 
     def implied(self) -> Sequence[Layer]:
         """Return the protection against forged requests: browsers send logins along."""
@@ -103,11 +101,8 @@ class LoginRequired(_FindsUser):
 class OptionalUser(_FindsUser):
     """Loads the user where there is one, and refuses nobody."""
 
+    name = "optional_user"
     security_is_optional = True
-
-    @property
-    def name(self) -> str:
-        return "optional_user"
 
     def implied(self) -> Sequence[Layer]:
         """Return the protection against forged requests of users."""
@@ -123,11 +118,8 @@ class _CsrfProtectUsers(Layer):
     """Checks unsafe requests of users; nobody else has anything that a forged request could use."""
 
     place = Place.CSRF
-
-    @property
-    def name(self) -> str:
-        # Behind `csrf_exempt` in the alphabet.
-        return "csrf_protect_users"
+    #: Behind `csrf_exempt` in the alphabet.
+    name = "csrf_protect_users"
 
     async def guard(self, call: Call) -> None:
         if call.request is not None and call.request.user is not None:
@@ -137,7 +129,33 @@ class _CsrfProtectUsers(Layer):
 _csrf_protect_users = _CsrfProtectUsers()
 
 
-class RoleRequired(_UserLayer):
+class _DemandsRight(_UserLayer):
+    """A layer that lets some users pass; implies a login."""
+
+    def implied(self) -> Sequence[Layer]:
+        """Return the login."""
+        return (LoginRequired(self.auth),)
+
+    async def guard(self, call: Call) -> Any:
+        """Refuse nobody as the login does, and check the user."""
+        auth = self.authentication(call)
+        if call.request is None:
+            raise AuthenticationException
+        user = await auth.user(call.request)
+        if user is None:
+            return auth.refuse(call.request)
+        return await self.check(auth, user, call)
+
+    @abstractmethod
+    async def check(self, auth: Authentication, user: Any, call: Call) -> None:
+        """Let a user pass.
+
+        Raises:
+            UnauthorizedException: The user may not.
+        """
+
+
+class RoleRequired(_DemandsRight):
     """Lets users pass that have one of some roles, or all of them; implies a login.
 
     Args:
@@ -163,28 +181,17 @@ class RoleRequired(_UserLayer):
         joined = (" and " if self.require_all else " or ").join(str(role) for role in self.roles)
         return f"role_required({joined})"
 
-    def implied(self) -> Sequence[Layer]:
-        """Return the login."""
-        return (LoginRequired(self.auth),)
-
     def mistakes(self, app: Patera, where: str, location: str) -> Sequence[Mistake]:
         """Return nothing: the login reports what is missing."""
         return ()
 
-    async def guard(self, call: Call) -> Any:
+    async def check(self, auth: Authentication, user: Any, call: Call) -> None:
         """Ask `role_check()`."""
-        auth = self.authentication(call)
-        if call.request is None:
-            raise AuthenticationException
-        user = await auth.user(call.request)
-        if user is None:
-            return auth.refuse(call.request)
         if not await auth.has_roles(user, self.roles, require_all=self.require_all):
             raise UnauthorizedException(auth.configs["UNAUTHORIZED_ERROR_MESSAGE"], self.roles)
-        return None
 
 
-class PermissionRequired(_UserLayer):
+class PermissionRequired(_DemandsRight):
     """Lets users pass to whom `permission_check()` says yes; implies a login.
 
     Without `obj` it is a guard, and runs before the body is read; with it, behind the parameters.
@@ -225,26 +232,15 @@ class PermissionRequired(_UserLayer):
             )
         return super().__call__(target)
 
-    def implied(self) -> Sequence[Layer]:
-        """Return the login."""
-        return (LoginRequired(self.auth),)
-
     def mistakes(self, app: Patera, where: str, location: str) -> Sequence[Mistake]:
         """Return that nothing decides about permissions; the login reports all else."""
         known = [self.auth] if self.auth is not None else authentications_of(app)
         return [undecided(auth, where, location) for auth in known if not auth.defines("permission_check")]
 
-    async def guard(self, call: Call) -> Any:
+    async def check(self, auth: Authentication, user: Any, call: Call) -> None:
         """Ask `permission_check()`."""
-        auth = self.authentication(call)
-        if call.request is None:
-            raise AuthenticationException
-        user = await auth.user(call.request)
-        if user is None:
-            return auth.refuse(call.request)
         if not await auth.is_permitted(user, self.permission, self._object(call)):
             raise UnauthorizedException(auth.configs["PERMISSION_ERROR_MESSAGE"])
-        return None
 
     def around_sync(self, call: Call, next: NextSync) -> Any:
         """Ask from the thread of a `def` method."""

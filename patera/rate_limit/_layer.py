@@ -102,16 +102,8 @@ class RateLimitExempt(Layer):
     """Takes an endpoint out of `DEFAULT_LIMITS` and `GLOBAL_LIMITS`; `rate_limit_exempt` is the decorator."""
 
     place = Place.RATE_LIMIT
-
-    @property
-    def key(self) -> Hashable:
-        """Once is enough."""
-        return self.name
-
-    @property
-    def name(self) -> str:
-        """The decorator's name."""
-        return "rate_limit_exempt"
+    #: Once is enough.
+    name = key = "rate_limit_exempt"
 
     async def guard(self, call: Call) -> None:
         """Let everything pass; the extension leaves out its limits where this layer stands."""
