@@ -77,6 +77,13 @@ def make_flask(**configs: Any) -> flask.Flask:
         flask_login.login_user(FlaskUser())
         return "welcome"
 
+    @app.get("/login-and-out")
+    def log_in_and_out() -> str:
+        flask_login.login_user(FlaskUser())
+        flask.session["kept"] = True
+        flask_login.logout_user()
+        return "good bye"
+
     @app.get("/me")
     def me() -> str:
         return str(flask_login.current_user.get_id())
@@ -162,6 +169,22 @@ class TestBothWays:
     async def test_login_here_is_one_for_flask(self, http: Any, flask_http: Any) -> None:
         flask_http.set_cookie("session", cookie_of(await http.get("/login")))
         assert flask_http.get("/me").text == "7"
+
+    async def test_logout_of_one_is_one_for_the_other(self, http: Any, flask_http: Any) -> None:
+        cookie = cookie_of_flask(flask_http.get("/login"))
+        flask_http.set_cookie("session", cookie_of(await http.post("/pop/_user_id", headers=sent(cookie))))
+        assert flask_http.get("/me").text == "None"
+        after = cookie_of_flask(make_flask().test_client().get("/login-and-out"))
+        assert "_user_id" not in (await http.get("/read", headers=sent(after))).json()
+
+    @pytest.mark.parametrize(("protection", "user"), [("basic", "7"), (None, "7"), ("strong", "None")])
+    async def test_login_here_is_none_for_flask_login_where_its_protection_is_strong(
+        self, http: Any, protection: str | None, user: str
+    ) -> None:
+        """The documents say so: what Flask-Login knows a browser by is not written here."""
+        flask_http = make_flask(SESSION_PROTECTION=protection).test_client()
+        flask_http.set_cookie("session", cookie_of(await http.get("/login")) or "")
+        assert flask_http.get("/me").text == user
 
     async def test_permanent_is_the_same_for_both(self, http: Any, flask_http: Any) -> None:
         flask_http.set_cookie("session", cookie_of(await http.post("/permanent/1")))
