@@ -287,11 +287,19 @@ async def test_session_options_reach_every_session(started: Started) -> None:
         assert db.create_sync_session().autoflush
 
 
-def test_engine_option_that_sqlalchemy_does_not_know_is_a_mistake(make_app: MakeApp) -> None:
-    configs = {"DATABASE_URI": "postgresql://u:secret@h/d", "ENGINE_OPTIONS": {"poolsize": 3}}
+@pytest.mark.parametrize("key", ["ENGINE_OPTIONS", "SYNC_ENGINE_OPTIONS", "SESSION_OPTIONS"])
+def test_option_that_sqlalchemy_does_not_know_is_a_mistake(key: str, make_app: MakeApp) -> None:
+    configs = {"DATABASE_URI": "postgresql://u:secret@h/d", key: {"poolsize": 3}}
     with pytest.raises(ConfigurationError, match=r"PAT405[\s\S]*poolsize") as caught:
         make_app(EXTENSIONS=[SqlDatabase()], SQL_DATABASE=configs)
     assert "secret" not in str(caught.value)
+
+
+def test_bind_in_session_options_is_a_mistake(make_app: MakeApp) -> None:
+    with pytest.raises(ConfigurationError, match=r"PAT405[\s\S]*bind"):
+        make_app(
+            EXTENSIONS=[SqlDatabase()], SQL_DATABASE={"DATABASE_URI": "sqlite://", "SESSION_OPTIONS": {"bind": None}}
+        )
 
 
 @pytest.mark.parametrize("driver", [driver for driver, kind in DRIVERS.items() if kind != "sqlite"])

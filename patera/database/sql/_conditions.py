@@ -75,6 +75,9 @@ def mapper_of(entity: Any) -> Mapper[Any]:
     Raises:
         TypeError: It is neither.
     """
+    if isinstance(entity, type) and "__mapper__" in entity.__dict__:
+        # A model, as nearly always; inspect() asks further.
+        return entity.__dict__["__mapper__"]  # type: ignore[no-any-return]
     inspected = inspect(entity, raiseerr=False)
     mapper = getattr(inspected, "mapper", None)
     is_class = isinstance(entity, type) or getattr(inspected, "is_aliased_class", False)

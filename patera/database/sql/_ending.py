@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 from collections.abc import Iterator
 from functools import partial
+from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
+from sqlalchemy.util.concurrency import greenlet_spawn
 
 from ._guard import has_changes
 from ._shield import PATIENCE_SECONDS, to_completion
@@ -44,7 +45,7 @@ async def commit(session: AsyncSession, *, is_kept: bool) -> None:
         is_kept: Whether it stays open, to be read from.
     """
     if session.in_transaction():
-        await to_completion(session.run_sync(commit_sync, is_kept=is_kept))
+        await to_completion(greenlet_spawn(commit_sync, session.sync_session, is_kept=is_kept))
     elif not is_kept:
         # Without a transaction it has no connection to give back.
         session.sync_session.close()
@@ -68,16 +69,24 @@ def commit_sync(session: Session, *, is_kept: bool) -> None:
 
 async def roll_back(session: AsyncSession) -> None:
     """Roll back and close, whatever cancels the caller meanwhile; a server that hangs is left alone."""
-    if session.in_transaction():
+    if not session.in_transaction():
+        session.sync_session.close()
+    elif _can_hang(session):
         await to_completion(_close_in_time(session))
     else:
-        session.sync_session.close()
+        await to_completion(greenlet_spawn(roll_back_sync, session.sync_session))
+
+
+def _can_hang(session: AsyncSession) -> bool:
+    """Whether there is a server that may not answer; a clock for each request costs more than one would think."""
+    bind = session.sync_session.bind
+    return bind is None or bind.dialect.name != "sqlite"
 
 
 async def _close_in_time(session: AsyncSession) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await session.run_sync(roll_back_sync)
+            await greenlet_spawn(roll_back_sync, session.sync_session)
 
 
 def roll_back_sync(session: Session) -> None:
@@ -148,7 +157,7 @@ def refuse_generator(result: Any) -> None:
     Raises:
         TypeError: The method that has the session is a generator, and no endpoint.
     """
-    if inspect.isasyncgen(result) or inspect.isgenerator(result):
+    if isinstance(result, AsyncGeneratorType | GeneratorType):
         raise TypeError(
             f"{result.__qualname__}() is a generator and no endpoint, so its session would be closed before its "
             "first step: put the decorator on the method that iterates over it, and pass the session"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
@@ -87,15 +86,10 @@ class GuardedSession(Session):
             return run(statement, *args, **options)
         if getattr(statement, "is_dml", False):
             raise self.refused(f"{type(statement).__name__.upper()} was executed")
-        with self._translating():
-            return run(statement, *args, **options)
-
-    @contextmanager
-    def _translating(self) -> Iterator[None]:
-        """Say for the database, which refuses SQL given as text, what to change."""
         try:
-            yield
+            return run(statement, *args, **options)
         except DBAPIError as error:
+            # The database refuses SQL given as text; what to change is said here.
             if not _is_read_only_error(error.orig):
                 raise
             raise self.refused("a statement that writes was executed") from error

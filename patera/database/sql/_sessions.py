@@ -79,7 +79,7 @@ class SessionLayer(Layer):
     def injects(self, app: Patera) -> Sequence[str]:
         """Return `SESSION_NAME` of the database."""
         state = app.extension_states.get(self.database)
-        return (_session_name(state) if state is not None else "session",)
+        return (state.session_name if state is not None else "session",)
 
     def mistakes(self, app: Patera, where: str, location: str) -> Sequence[Mistake]:
         """Refuse a database that the application does not list."""
@@ -95,11 +95,11 @@ class SessionLayer(Layer):
 
     async def around(self, call: Call, next: Next) -> Any:
         """Run the method with a session of the running task."""
-        state, owner = self._state(call), running_task()
-        if self._is_given(state, call) or self._joins(state, owner, call):
+        state, owner, outer = self._state(call), running_task(), open_sessions.get()
+        if self._is_given(state, call) or (outer is not None and self._joins(state, owner, call)):
             return await next(call)
         session = state.make_session(access=self.access)
-        opened = self._inject(OpenSession(state, call.app, session, owner, self.access, open_sessions.get()), call)
+        opened = self._inject(OpenSession(state, call.app, session, owner, self.access, outer), call)
         token = open_sessions.set(opened)
         try:
             return await self._run(opened, session, call, next)
@@ -135,7 +135,7 @@ class SessionLayer(Layer):
         return state if state is not None else self.database.state
 
     def _parameter(self, state: SqlState) -> str | None:
-        return _session_name(state)
+        return state.session_name
 
     def _is_given(self, state: SqlState, call: Call) -> bool:
         name = self._parameter(state)
@@ -292,11 +292,6 @@ class Transactional(ManagedSession):
 
     def _parameter(self, state: SqlState) -> str | None:
         return None
-
-
-def _session_name(state: SqlState) -> str:
-    name: str = state.configs["SESSION_NAME"]
-    return name
 
 
 def _missing_database(layer: SessionLayer, app: Patera, where: str, location: str) -> Mistake:

@@ -56,7 +56,10 @@ class SqlState:
         #: The URL of the async engine.
         self.url: URL = async_url(self._given, key)
         self._maker = EngineMaker(configs, logger, db_name, lambda context: mark_origin(context, self))
-        self._async_engines = self._make_async_engines()
+        self._session_options = {**_SESSION_OPTIONS, **configs["SESSION_OPTIONS"]}
+        self._async_engines = self._make_checked()
+        #: The name of the parameter that the session decorators fill.
+        self.session_name: str = configs["SESSION_NAME"]
 
     @property
     def location(self) -> str:
@@ -93,26 +96,22 @@ class SqlState:
                 self._sync_engines = self._make_sync_engines()
             return self._sync_engines[access]
 
-    def make_session(self, *, access: Access = None, **options: Any) -> AsyncSession:
+    def make_session(self, *, access: Access = None) -> AsyncSession:
         """Return a new session; the caller closes it.
 
         Args:
             access: "write" holds SQLite's write lock from the beginning, so that what is read cannot change
                 before it is written; "read" is refused every change by the database itself.
-            **options: Keywords of `AsyncSession`, over those of `SESSION_OPTIONS`.
         """
-        options = {**_SESSION_OPTIONS, **self.configs["SESSION_OPTIONS"], **options}
-        return AsyncSession(self._async_engines[access], **{"sync_session_class": GuardedSession, **options})
+        return AsyncSession(self._async_engines[access], sync_session_class=GuardedSession, **self._session_options)
 
-    def make_sync_session(self, *, access: Access = None, **options: Any) -> Session:
+    def make_sync_session(self, *, access: Access = None) -> Session:
         """Return a new synchronous session; the caller closes it.
 
         Args:
             access: As for `make_session()`.
-            **options: Keywords of `Session`, over those of `SESSION_OPTIONS`.
         """
-        options = {**_SESSION_OPTIONS, **self.configs["SESSION_OPTIONS"], **options}
-        return GuardedSession(self.sync_engine_for(access), **options)
+        return GuardedSession(self.sync_engine_for(access), **self._session_options)
 
     async def connect(self) -> None:
         """Connect, and ask the database for an answer.
@@ -136,15 +135,23 @@ class SqlState:
             await asyncio.to_thread(sync_engine.dispose)
         self._maker.release()
 
-    def _make_async_engines(self) -> dict[Access, AsyncEngine]:
+    def _make_checked(self) -> dict[Access, AsyncEngine]:
         try:
-            engine = self._maker.make_async(self.url)
-            if engine.dialect.name == "sqlite":
-                reading = self._maker.make_async(self.url, is_reading=True)
-            else:
-                reading = engine.execution_options(**reading_options(engine.dialect))
+            engines = self._make_async_engines()
+            GuardedSession(None, **self._session_options).close()
+            if self.configs["SYNC_ENGINE_OPTIONS"]:
+                # Else they are made when a `def` handler needs them: it may have no driver.
+                self._sync_engines = self._make_sync_engines()
         except (ArgumentError, TypeError) as error:
             raise ConfigurationError(self._refused(error)) from error
+        return engines
+
+    def _make_async_engines(self) -> dict[Access, AsyncEngine]:
+        engine = self._maker.make_async(self.url)
+        if engine.dialect.name == "sqlite":
+            reading = self._maker.make_async(self.url, is_reading=True)
+        else:
+            reading = engine.execution_options(**reading_options(engine.dialect))
         return {None: engine, "write": engine.execution_options(**{ACCESS_OPTION: "write"}), "read": reading}
 
     def _make_sync_engines(self) -> dict[Access, Engine]:
@@ -160,8 +167,8 @@ class SqlState:
             "PAT405",
             self._key,
             f"SQLAlchemy refuses it: {self._masked(str(error))}",
-            "a URL and ENGINE_OPTIONS that sqlalchemy.create_engine() takes",
-            "correct the URL or ENGINE_OPTIONS",
+            "keywords that sqlalchemy.create_engine() takes in ENGINE_OPTIONS, and Session() in SESSION_OPTIONS",
+            "correct the URL or the one of these that has it",
         )
 
     def _reason(self, error: BaseException) -> str:
