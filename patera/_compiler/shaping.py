@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
@@ -27,6 +27,19 @@ Encode = Callable[[Any], bytes]
 #: What a warning of Pydantic's serializer says beside field and type.
 _SUBMITTED_VALUE = re.compile(r", input_value=.*(?=, input_type=)")
 AnyResponse = StarletteResponse
+
+#: Kinds of Pydantic's core schemas whose values are as declared once they are validated, and the schemas within.
+_INNER: dict[str, tuple[str, ...]] = dict.fromkeys(
+    "bool date datetime decimal enum float int literal none str time timedelta url uuid".split(), ()
+) | {
+    "default": ("schema",),
+    "dict": ("keys_schema", "values_schema"),
+    "frozenset": ("items_schema",),
+    "list": ("items_schema",),
+    "nullable": ("schema",),
+    "set": ("items_schema",),
+}
+_EXTRAS = {"computed_fields", "extras_schema", "extra_behavior"}
 
 
 @dataclass(slots=True)  # frozen ones take thrice as long to make, and there is one an endpoint
@@ -197,12 +210,15 @@ def compile_encoder(name: str, response_type: Any) -> Encode:
     validate = adapter.validator.validate_python
     serialize = adapter.serializer.to_json
     model = response_type if isinstance(response_type, type) and issubclass(response_type, BaseModel) else None
+    # Pydantic takes longer to read "error" than to write a small model.
+    warnings: Any = False if is_settled(adapter.core_schema) else "error"
 
     def encode(data: Any) -> bytes:
         try:
-            if type(data) is not model:
-                data = validate(data, from_attributes=True, by_alias=True, by_name=True)
-            return serialize(data, by_alias=True, warnings="error")
+            if type(data) is model:
+                return serialize(data, by_alias=True, warnings="error")
+            data = validate(data, from_attributes=True, by_alias=True, by_name=True)
+            return serialize(data, by_alias=True, warnings=warnings)
         except ValidationError as error:
             raise ResponseValidationError(name, _problem(error)) from error.__cause__
         except PydanticSerializationError as error:
@@ -210,6 +226,25 @@ def compile_encoder(name: str, response_type: Any) -> Encode:
             raise ResponseValidationError(name, problem) from error.__cause__
 
     return encode
+
+
+def is_settled(schema: Mapping[str, Any], *, is_outermost: bool = True) -> bool:
+    """Tell whether everything that a schema has validated can be serialised by it without a doubt.
+
+    Validation keeps instances of models within others as they are, whatever was done to them since they were made,
+    and functions of the application may return anything.
+    """
+    kind = schema["type"]
+    if "serialization" in schema:
+        return False
+    if kind == "model":
+        return is_outermost and not schema.get("custom_init") and is_settled(schema["schema"])
+    if kind == "model-fields":
+        fields = schema["fields"].values()
+        return not _EXTRAS & schema.keys() and all(is_settled(each["schema"], is_outermost=False) for each in fields)
+    inner = _INNER.get(kind)
+    parts = [schema[key] for key in inner or () if key in schema]
+    return inner is not None and all(is_settled(part, is_outermost=False) for part in parts)
 
 
 def _problem(error: ValidationError) -> str:
@@ -232,7 +267,7 @@ def _overruled(response: Response[Any], declared: str) -> str | None:
     """Return the media type that the handler set, if `@produces` declares another one."""
     explicit = response.headers.get("content-type")
     if explicit is not None:
-        return explicit if _base_type(explicit) != _base_type(declared) else None
+        return explicit if explicit != declared and _base_type(explicit) != _base_type(declared) else None
     own = response._default_type
     is_other = own == (HTML_TYPE if _is_json(declared) else JSON_TYPE)
     return own[1].decode("latin-1") if own is not None and is_other else None
