@@ -19,6 +19,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import tomllib
 import types
 from collections.abc import Callable, Iterator
@@ -307,9 +308,14 @@ def run_python(folder: Path, *arguments: str, **variables: str) -> subprocess.Co
 
 
 def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the tests of a folder, with the one plugin that they need and warnings as errors."""
+    """Run the tests of a folder, with the one plugin that they need and warnings as errors.
+
+    Their temporary folders are their own: among those of other runs pytest would look for some to remove.
+    """
     plugins = ["-p", "pytest_asyncio.plugin", "-p", "no:cacheprovider"]
-    return run_python(folder, "-m", "pytest", "-W", "error", *plugins, *arguments, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    with tempfile.TemporaryDirectory() as temporary:
+        options = ["-W", "error", *plugins, "--basetemp", temporary]
+        return run_python(folder, "-m", "pytest", *options, *arguments, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
 
 
 @contextmanager
