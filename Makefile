@@ -18,7 +18,7 @@ run: $(VENV)/base.stamp
 install: $(VENV)/dev.stamp
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --cov --cov-report term-missing $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --cov --cov-report term-missing $(ARGS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
