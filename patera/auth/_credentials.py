@@ -14,7 +14,7 @@ from ._cookies import read_signed, sign_value
 from ._hooks import ask
 from ._passwords import PasswordHasher, in_password_thread
 from ._tokens import ACCESS, REFRESH, TokenPair, TokenRules, decode_token, derived_keys, encode_token
-from ._utils import COOKIE, TOKEN, as_text
+from ._utils import COOKIE, TOKEN, as_text, salt_for
 
 if TYPE_CHECKING:
     from patera.application import Patera
@@ -35,7 +35,7 @@ class Credentials(BaseExtension):
     def init_app(self, app: Patera) -> Any:
         """Prepare the extension for one application."""
 
-    def create_signed_cookie_value(self, value: str | int) -> str:
+    def create_signed_cookie_value(self, value: str | int, *, purpose: str = COOKIE) -> str:
         """Return a value as text for a cookie, with a time and a signature in it; everybody can read it.
 
         Example:
@@ -43,27 +43,30 @@ class Credentials(BaseExtension):
 
         Args:
             value: A text or a number, such as a user's id.
+            purpose: What it is for; it is read for the same purpose only.
 
         Raises:
             TypeError: It is something else.
             ValueError: It is too long for a cookie.
             ConfigurationError: There is no SECRET_KEY.
         """
-        return sign_value(as_text(value), secret_keys(self.app), self.qualified(COOKIE))
+        return sign_value(as_text(value), secret_keys(self.app), salt_for(self.qualified(COOKIE), purpose))
 
-    def decode_signed_cookie(self, cookie_value: str, max_age: int | None = None) -> str:
+    def decode_signed_cookie(self, cookie_value: str, max_age: int | None = None, *, purpose: str = COOKIE) -> str:
         """Return the text in the value of a signed cookie.
 
         Args:
             cookie_value: What `create_signed_cookie_value` returned.
             max_age: Largest age in seconds, instead of `SIGNED_COOKIE_LIFETIME`.
+            purpose: What it was signed for.
 
         Raises:
             InvalidSignature: It was changed, is too old, or was not signed here; a `user_loader` may let
                 that pass, it means that nobody is logged in.
         """
         oldest = self.configs["SIGNED_COOKIE_LIFETIME"] if max_age is None else max_age
-        return str(read_signed(cookie_value, secret_keys(self.app), self.qualified(COOKIE), oldest))
+        salt = salt_for(self.qualified(COOKIE), purpose)
+        return str(read_signed(cookie_value, secret_keys(self.app), salt, oldest))
 
     def create_jwt_token(self, payload: Mapping[str, Any], expires_in: int = 3600) -> str:
         """Return a JSON Web Token (RFC 7519); everybody can read it.

@@ -30,31 +30,35 @@ class AuthUtils:
     """
 
     @staticmethod
-    def create_signed_cookie_value(value: str | int, secret_key: str | Sequence[str]) -> str:
+    def create_signed_cookie_value(value: str | int, secret_key: str | Sequence[str], *, purpose: str = COOKIE) -> str:
         """Return a value as signed text.
 
         Args:
             value: A text or a number.
             secret_key: The key.
+            purpose: What it is for; it is read for the same purpose only.
 
         Raises:
             ValueError: There is no key, or the text is too long for a cookie.
         """
-        return sign_value(as_text(value), keys_of(secret_key), COOKIE)
+        return sign_value(as_text(value), keys_of(secret_key), salt_for(COOKIE, purpose))
 
     @staticmethod
-    def decode_signed_cookie(cookie_value: str, secret_key: str | Sequence[str], max_age: int | None = None) -> str:
+    def decode_signed_cookie(
+        cookie_value: str, secret_key: str | Sequence[str], max_age: int | None = None, *, purpose: str = COOKIE
+    ) -> str:
         """Return the text in a signed value.
 
         Args:
             cookie_value: What `create_signed_cookie_value` returned.
             secret_key: The key.
             max_age: Largest age in seconds; None for any.
+            purpose: What it was signed for.
 
         Raises:
-            InvalidSignature: It was changed, is too old, or has another key.
+            InvalidSignature: It was changed, is too old, or has another key or purpose.
         """
-        return str(read_signed(cookie_value, keys_of(secret_key), COOKIE, max_age))
+        return str(read_signed(cookie_value, keys_of(secret_key), salt_for(COOKIE, purpose), max_age))
 
     @staticmethod
     def create_jwt_token(payload: Mapping[str, Any], secret_key: str | Sequence[str], expires_in: int = 3600) -> str:
@@ -106,6 +110,16 @@ def as_text(value: str | int) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise TypeError(f"A signed cookie holds a str or an int, got {type(value).__name__}; sign an id, or JSON text")
     return str(value)
+
+
+def salt_for(cookie: str, purpose: str) -> str:
+    """Return the salt of cookies for a purpose.
+
+    Args:
+        cookie: The salt of those that have none of their own.
+        purpose: The purpose.
+    """
+    return cookie if purpose == COOKIE else f"{cookie}:{purpose}"
 
 
 def keys_of(secret_key: str | Sequence[str]) -> list[str]:

@@ -125,6 +125,21 @@ def test_key_that_was_dropped_verifies_no_more(make_app: MakeApp) -> None:
         auth.decode_signed_cookie(SIGNED)
 
 
+def test_value_of_one_purpose_is_refused_for_any_other(make_app: MakeApp) -> None:
+    auth = attached(make_app, HeaderAuth(), SECRET_KEY=KEY)
+    purposes = ("cookie", "cart", "remember", "")
+    signed = {purpose: auth.create_signed_cookie_value(7, purpose=purpose) for purpose in purposes}
+    static = {purpose: AuthUtils.create_signed_cookie_value(7, KEY, purpose=purpose) for purpose in purposes}
+    for purpose, value in (*signed.items(), *static.items()):
+        assert auth.decode_signed_cookie(value, purpose=purpose) == "7"
+        assert AuthUtils.decode_signed_cookie(value, KEY, purpose=purpose) == "7"
+        for other in purposes:
+            if other != purpose:
+                with pytest.raises(InvalidSignature):
+                    auth.decode_signed_cookie(value, purpose=other)
+    assert auth.decode_signed_cookie(signed["cookie"]) == "7"
+
+
 def test_without_a_key_nothing_is_signed(make_app: MakeApp) -> None:
     auth = attached(make_app, HeaderAuth(), SECRET_KEY=None)
     with pytest.raises(ConfigurationError, match="PAT501"):
