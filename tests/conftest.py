@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from loguru import logger
 
 from patera import BaseConfig, Patera, app
@@ -34,6 +35,10 @@ IMPORT_STRING_KEYS = (
 SECRET_KEY = "mJ2vQ8xT4bN7cK1wR9yH5dL3fP6gS0zA"
 
 numbers = itertools.count(1)
+
+# A busy machine fails no property; Hypothesis takes the same two settings where the variable CI is set.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_sessionfinish() -> None:
