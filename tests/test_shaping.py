@@ -9,7 +9,16 @@ from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 import httpx
 import pytest
 from loguru import logger
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, computed_field, field_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    SerializeAsAny,
+    ValidationError,
+    computed_field,
+    field_serializer,
+)
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.responses import Response as StarletteResponse
 from typing_extensions import TypedDict
@@ -53,6 +62,21 @@ class Page(BaseModel, Generic[ItemT]):
 class Nested(BaseModel):
     item: Item
     by_name: dict[str, Item] = {}
+
+
+class Doubled(BaseModel):
+    count: int
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def doubled(self) -> int:
+        return "twice"  # type: ignore[return-value]
+
+
+class Unchecked(BaseModel):
+    """Its validator returns what its field does not declare."""
+
+    count: Annotated[int, PlainValidator(str)]
 
 
 class Row:
@@ -378,6 +402,10 @@ MISFITS = [
     (Response[list[Item]], in_json([{"title": "x"}, {}]), "1.title: Field required"),
     (Response[Item], in_json(Other(name="x")), "title: Field required"),
     (Response[Item], in_json(Item.model_construct(title=3)), "Pydantic serializer warnings"),
+    (Response[Nested], in_json({"item": Item.model_construct(title=3)}), "Pydantic serializer warnings"),
+    (Response[list[Item]], in_json([Item.model_construct(title=3)]), "Pydantic serializer warnings"),
+    (Response[Doubled], in_json({"count": 1}), "Pydantic serializer warnings"),
+    (Response[Unchecked], in_json({"count": 1}), "Error serializing to JSON: PydanticSerializationError"),
     (Response[Item], None, "None was returned"),
     (Item, None, "None was returned"),
     (Item, (None, 200), "None was returned"),

@@ -39,7 +39,6 @@ _INNER: dict[str, tuple[str, ...]] = dict.fromkeys(
     "nullable": ("schema",),
     "set": ("items_schema",),
 }
-_EXTRAS = {"computed_fields", "extras_schema", "extra_behavior"}
 
 
 @dataclass(slots=True)  # frozen ones take thrice as long to make, and there is one an endpoint
@@ -232,7 +231,7 @@ def is_settled(schema: Mapping[str, Any], *, is_outermost: bool = True) -> bool:
     """Tell whether everything that a schema has validated can be serialised by it without a doubt.
 
     Validation keeps instances of models within others as they are, whatever was done to them since they were made,
-    and functions of the application may return anything.
+    and functions of the application may return anything. Defaults are trusted, as Pydantic does.
     """
     kind = schema["type"]
     if "serialization" in schema:
@@ -241,7 +240,8 @@ def is_settled(schema: Mapping[str, Any], *, is_outermost: bool = True) -> bool:
         return is_outermost and not schema.get("custom_init") and is_settled(schema["schema"])
     if kind == "model-fields":
         fields = schema["fields"].values()
-        return not _EXTRAS & schema.keys() and all(is_settled(each["schema"], is_outermost=False) for each in fields)
+        is_plain = not schema.get("computed_fields")
+        return is_plain and all(is_settled(each["schema"], is_outermost=False) for each in fields)
     inner = _INNER.get(kind)
     parts = [schema[key] for key in inner or () if key in schema]
     return inner is not None and all(is_settled(part, is_outermost=False) for part in parts)
