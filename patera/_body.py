@@ -22,6 +22,9 @@ from .uploads import UploadedFile
 
 __all__ = ["BodyRequest", "media_type_of"]
 
+#: Of the names of headers that say how a body is sent.
+_SHORTEST_NAME = len(b"content-length")
+
 _PLAIN_ENCODINGS = (b"", b"identity")
 
 _UTF8 = (None, "utf-8", "utf8", "us-ascii", "ascii")
@@ -133,11 +136,12 @@ class BodyRequest(StarletteRequest[Any]):
 
     async def body(self) -> bytes:
         """Return the whole body; it is read once and kept. Raises what `stream()` raises."""
-        if "_body" not in self.__dict__:
+        body = getattr(self, "_body", None)
+        if body is None:
             self._check_body_headers()
             chunk = self._take(await self._receive(), 0)
-            self._body = chunk if self._stream_consumed else await self._read_rest(chunk)
-        return self._body
+            body = self._body = chunk if self._stream_consumed else await self._read_rest(chunk)
+        return body
 
     async def _read_rest(self, start: bytes) -> bytes:
         chunks, received = [start], len(start)
@@ -154,7 +158,8 @@ class BodyRequest(StarletteRequest[Any]):
             raise RuntimeError("A websocket has no body: use receive_text(), receive_bytes() or receive_json()")
         length: bytes | None = None
         is_chunked = False
-        for name, value in self.scope["headers"]:
+        # Most names are shorter than those that count here, and lengths are cheaper to compare than bytes.
+        for name, value in [header for header in self.scope["headers"] if len(header[0]) >= _SHORTEST_NAME]:
             if name == b"content-length":
                 if length is not None:
                     raise MalformedRequest("The header content-length was sent more than once")
