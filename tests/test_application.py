@@ -1,10 +1,12 @@
 """The application: what its class may define, what it loads, and what can be added to it."""
 
 import asyncio
+import gc
 import re
 import sys
 import types
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,26 @@ def test_override_that_is_no_startup_method_is_accepted() -> None:
     application = Application()
     application.build()
     assert application.state.is_built is True
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+@pytest.mark.parametrize("rule", ["/notes", "/<unknown:note>"])
+def test_build_leaves_the_garbage_collector_as_it_was(make_app: MakeApp, rule: str, is_on: bool) -> None:
+    @path(rule)
+    class Notes(Controller):
+        @get("/")
+        async def index(self, req: Request) -> Response:
+            return req.res.text("")
+
+    application = make_app(Notes)
+    was_on = gc.isenabled()
+    gc.enable() if is_on else gc.disable()
+    try:
+        with suppress(ConfigurationError):
+            application.build()
+        assert gc.isenabled() is is_on
+    finally:
+        gc.enable() if was_on else gc.disable()
 
 
 # Decorating the class

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +73,7 @@ def build(app: Patera) -> Compiled:
     Raises:
         ConfigurationError: With all mistakes of all declarations.
     """
-    with use_application(app):
+    with use_application(app), _no_collections():
         maker = InstanceMaker()
         warnings: list[str] = []
         _refuse_edge(app)
@@ -85,6 +87,18 @@ def build(app: Patera) -> Compiled:
             raise ConfigurationError(*dict.fromkeys(mistakes)) from maker.cause
         warnings.extend([*compiler.warnings, *_equal_names(endpoints)])
         return _assemble(app, runtime, endpoints, compiler.policy_of(cors), tuple(warnings))
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Pause the garbage collector: it would walk again and again through what the build makes to stay."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _assemble(
