@@ -54,7 +54,7 @@ class EntryError(BaseHttpException):
 
 
 #: The last digits of request ids: to add them takes less time than to write a number.
-_ENDINGS = tuple(b"%03x" % number for number in range(0x1000))
+_ENDINGS = tuple(b"%03d" % number for number in range(1000))
 
 
 class RequestIds:
@@ -72,7 +72,7 @@ class RequestIds:
         self.next = chain.from_iterable(map(self._block, count())).__next__
 
     def _block(self, number: int) -> Iterator[bytes]:
-        return map((b"%b%x" % (self._prefix, number)).__add__, _ENDINGS)
+        return map((b"%b%d" % (self._prefix, number)).__add__, _ENDINGS)
 
 
 _ids = RequestIds()
