@@ -10,6 +10,9 @@ WORKERS ?= 2
 # What the tests use beside the base install.
 EXTRAS := testing,auth,cache,mysql,postgres,ratelimit
 
+# Where no bytecode is kept, each process that a test starts compiles the package and all that it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run install test lint types format bench build clean
 
 run: $(VENV)/base.stamp
