@@ -13,7 +13,7 @@ from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.orm import aliased, joinedload, selectinload
 
 from patera.database.sql import AsyncQuery, QueryError, escape_like
-from tests.database.library import Author, Base, Book, Library, Loan, got, library_database, open_library
+from tests.database.library import Author, Base, Book, Library, Loan, Shelf, got, library_database, open_library
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=("sqlite", "postgres"))
@@ -48,6 +48,20 @@ async def test_filter_by_compares_digits_with_numbers(library: Library) -> None:
     authors = library.query(Author)
     assert await names(authors.filter_by(id="2")) == ["Ben"]
     assert await names(authors.filter_by(name="2")) == []
+
+
+async def test_filter_by_finds_nothing_for_text_that_the_column_cannot_hold(library: Library) -> None:
+    authors, shelves = library.query(Author), library.query(Shelf)
+    assert await names(authors.filter_by(id="Ben")) == []
+    assert await names(authors.filter_by(born="\u0661")) == []
+    assert await got(shelves.filter_by(id="Ben").all()) == []
+
+
+@pytest.mark.parametrize("value", ["1", 1])
+async def test_filter_by_of_a_relationship_and_a_value_answers_400(library: Library, value: Any) -> None:
+    with pytest.raises(QueryError, match=r"Author\.books cannot be compared with") as caught:
+        library.query(Author).filter_by(books=value)
+    assert caught.value.status_code == 400
 
 
 async def test_filter_by_knows_synonyms_hybrids_and_relationships(library: Library) -> None:

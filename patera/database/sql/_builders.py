@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import ColumnExpressionArgument, Select
 from sqlalchemy.orm.interfaces import ORMOption
 
-from ._conditions import QueryError, attribute_of, comparable, escape_like, mapper_of, order_of, whole_number
+from ._conditions import QueryError, attribute_of, equal_to, escape_like, mapper_of, order_of, whole_number
 from ._query_state import QueryState
 
 __all__ = ["QueryBuilder"]
@@ -54,15 +54,15 @@ class QueryBuilder(QueryState[M]):
             User.query(session).filter_by(email="ann@example.org", is_active=True)
 
         Args:
-            **values: Names of mapped attributes, and their values; a text of digits, such as an id out of a
-                cookie, is compared with whole numbers as a number.
+            **values: Names of mapped attributes, and their values. Text, such as an id out of a cookie, is read
+                as the number or UUID that the column holds; text that is none finds nothing.
 
         Raises:
-            QueryError: No such attribute; it answers 400, as names often come with the request.
+            QueryError: No such attribute, or a relationship and no row; it answers 400, as names often come
+                with the request.
             ValueError: Several joined models have the name.
         """
-        wanted = [(attribute_of(self._entities, name), value) for name, value in values.items()]
-        return self.where(*(attribute == comparable(attribute, value) for attribute, value in wanted))
+        return self.where(*(equal_to(attribute_of(self._entities, name), value) for name, value in values.items()))
 
     def join(self, other_model: Any, onclause: Any = None, *, isouter: bool = False, full: bool = False) -> Self:
         """Join another model; the result has one row per match, so a model may come back several times.

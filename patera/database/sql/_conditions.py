@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, inspect
+from sqlalchemy import ColumnElement, Integer, Uuid, false, inspect
+from sqlalchemy.exc import ArgumentError, InvalidRequestError
 from sqlalchemy.ext.hybrid import HybridExtensionType
 from sqlalchemy.orm import Mapper
 
@@ -17,7 +19,7 @@ __all__ = [
     "LARGEST",
     "QueryError",
     "attribute_of",
-    "comparable",
+    "equal_to",
     "escape_like",
     "key_names",
     "mapper_of",
@@ -113,17 +115,34 @@ def attribute_of(entities: Iterable[Any], name: str) -> Any:
     return getattr(owners[0], name)
 
 
-def comparable(attribute: Any, value: Any) -> Any:
-    """Return `value` as the attribute can be compared with: digits as a number, where its column has whole numbers.
+def equal_to(attribute: Any, value: Any) -> ColumnElement[bool]:
+    """Return the condition that an attribute has a value; None means `IS NULL`.
 
-    Ids that come out of a cookie or a token are text, and PostgreSQL compares no number with a text.
+    Ids that come out of a URL, a cookie or a token are text: PostgreSQL compares no number with a text, MariaDB
+    takes any word for 0. So text is read as the number or UUID that the column holds; where it is none, no row
+    has it.
 
     Args:
-        attribute: What `attribute_of()` returned.
-        value: Anything; all but such a text stays as it is.
+        attribute: What `attribute_of()` returned, or the column of a key.
+        value: Anything.
+
+    Raises:
+        QueryError: The attribute is a relationship, and the value no row.
     """
-    is_digits = isinstance(value, str) and len(value) < 19 and _WHOLE_NUMBER.fullmatch(value) is not None
-    return int(value) if is_digits and isinstance(getattr(attribute, "type", None), Integer) else value
+    if isinstance(value, str):
+        kind = getattr(attribute, "type", None)
+        try:
+            if isinstance(kind, Integer):
+                value = int(value if _WHOLE_NUMBER.fullmatch(value) else "")
+            elif isinstance(kind, Uuid) and kind.as_uuid:
+                value = UUID(value)
+        except ValueError:
+            return false()
+    try:
+        condition: ColumnElement[bool] = attribute == value
+    except (ArgumentError, InvalidRequestError) as error:
+        raise QueryError(f"{attribute} cannot be compared with {value!r:.80}") from error
+    return condition
 
 
 def order_of(entity: Any, text: str, allowed: Collection[str] | None = None) -> ColumnElement[Any]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Generic, Self, TypeVar
-from uuid import UUID
 
-from sqlalchemy import ColumnElement, Delete, Integer, Select, Update, Uuid, delete, false, func, select, update
+from sqlalchemy import ColumnElement, Delete, Select, Update, delete, func, select, update
 
-from ._conditions import attribute_of, key_names, mapper_of
+from ._conditions import attribute_of, equal_to, key_names, mapper_of
 from ._pagination import Window
 
 __all__ = ["QueryState"]
@@ -68,7 +67,7 @@ class QueryState(Generic[M]):
 
     def _of_key(self, key: Any) -> Self:
         values = _key_values(key, key_names(self.model), self.model)
-        return self._with(self.statement.where(*(_is_key(getattr(self.model, name), values[name]) for name in values)))
+        return self._with(self.statement.where(*(equal_to(getattr(self.model, name), values[name]) for name in values)))
 
     def _of_page(self, window: Window) -> Select[Any]:
         """The rows of one page; the primary key comes last in their order, or equal rows might be on two pages."""
@@ -98,20 +97,6 @@ class QueryState(Generic[M]):
             )
         condition = self.statement.whereclause
         return () if condition is None else (condition,)
-
-
-def _is_key(column: Any, value: Any) -> ColumnElement[bool]:
-    """Return the condition for a part of a key; as text it is read, which databases do differently or not at all."""
-    kind = column.type
-    try:
-        if isinstance(value, str) and isinstance(kind, Integer):
-            value = int(value)
-        elif isinstance(value, str) and isinstance(kind, Uuid) and kind.as_uuid:
-            value = UUID(value)
-    except ValueError:
-        return false()
-    condition: ColumnElement[bool] = column == value
-    return condition
 
 
 def _key_values(key: Any, names: list[str], model: type[Any]) -> dict[str, Any]:
