@@ -40,7 +40,19 @@ if TYPE_CHECKING:
     from .application import Patera
     from .request import Request
 
-__all__ = ["CsrfError", "CsrfExempt", "CsrfProtect", "csrf_exempt", "csrf_input", "csrf_protect", "csrf_token"]
+__all__ = [
+    "HEADER_METHODS",
+    "TOKENLESS_METHODS",
+    "CsrfError",
+    "CsrfExempt",
+    "CsrfProtect",
+    "CsrfProtectLogins",
+    "csrf_exempt",
+    "csrf_input",
+    "csrf_protect",
+    "csrf_protect_logins",
+    "csrf_token",
+]
 
 FIELD = "csrf_token"
 HEADERS = ("x-csrf-token", "x-csrftoken", "x-xsrf-token")
@@ -54,6 +66,8 @@ EXEMPT_KEY = "patera.csrf_exempt"
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "SOCKET"))
 #: What a browser never sends by itself, so that another site cannot make it do so.
 HEADER_METHODS = frozenset(("bearer", "api_key"))
+#: Ways to find a user for which no token is asked.
+TOKENLESS_METHODS = HEADER_METHODS | {"basic"}
 
 _FORMS = (MediaType.APPLICATION_X_WWW_FORM_URLENCODED, MediaType.MULTIPART_FORM_DATA)
 #: Schemes that browsers repeat by themselves; any other is set by a script, and not for another site.
@@ -94,8 +108,7 @@ class CsrfProtect(Layer):
         """Return origins that are none, and outside of DEBUG a SECRET_KEY that can be guessed."""
         if not app.configs["CSRF_ENABLED"]:
             return ()
-        wrong = [origin for origin in app.configs["CSRF_TRUSTED_ORIGINS"] if not _ORIGIN.fullmatch(origin)]
-        return [*map(_wrong_origin, wrong), *secret_key_mistakes(app.configs, f"{app.app_name}: csrf_protect")]
+        return [*_wrong_origins(app), *secret_key_mistakes(app.configs, f"{app.app_name}: csrf_protect")]
 
     async def guard(self, call: Call) -> None:
         """Check an unsafe request.
@@ -111,8 +124,18 @@ class CsrfProtect(Layer):
         if kind is None:
             return
         _check_origin(request, configs["CSRF_TRUSTED_ORIGINS"])
-        if kind != "basic":
+        if kind not in TOKENLESS_METHODS:
             await _check_token(request)
+
+
+class CsrfProtectLogins(CsrfProtect):
+    """What a login implies; the `Authentication` asks for the SECRET_KEY itself, where its users need one."""
+
+    key = "csrf_protect_logins"
+
+    def mistakes(self, app: Patera, where: str, location: str) -> Sequence[Mistake]:
+        """Return origins that are none."""
+        return _wrong_origins(app) if app.configs["CSRF_ENABLED"] else ()
 
 
 class CsrfExempt(Layer):
@@ -130,6 +153,7 @@ class CsrfExempt(Layer):
 
 #: Checks unsafe requests of a method or controller.
 csrf_protect = CsrfProtect()
+csrf_protect_logins = CsrfProtectLogins()
 
 #: Switches the check off for a method or controller, as for webhooks, whatever else says that it is protected.
 csrf_exempt = CsrfExempt()
@@ -258,11 +282,15 @@ def _xor(one: bytes, other: bytes) -> bytes:
     return bytes(a ^ b for a, b in zip(one, other, strict=True))
 
 
-def _wrong_origin(origin: str) -> Mistake:
-    return Mistake(
-        "PAT505",
-        "CSRF_TRUSTED_ORIGINS",
-        repr(origin),
-        'an origin as browsers send it: scheme, host and port, such as "https://admin.example.org"',
-        "write scheme and host, without a path or a slash at the end",
-    )
+def _wrong_origins(app: Patera) -> list[Mistake]:
+    return [
+        Mistake(
+            "PAT505",
+            "CSRF_TRUSTED_ORIGINS",
+            repr(origin),
+            'an origin as browsers send it: scheme, host and port, such as "https://admin.example.org"',
+            "write scheme and host, without a path or a slash at the end",
+        )
+        for origin in app.configs["CSRF_TRUSTED_ORIGINS"]
+        if not _ORIGIN.fullmatch(origin)
+    ]

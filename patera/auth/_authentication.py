@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
+from patera.csrf import TOKENLESS_METHODS
 from patera.exceptions import AuthenticationException, BaseHttpException, ConfigurationError, Mistake
 from patera.http import HttpStatus
 from patera.secret_key import secret_key_mistakes
@@ -247,7 +248,7 @@ class Authentication(BrowserLogin):
         A server ends with 3 then.
         """
         found = shared_keys(self, authentications_of(app))
-        if self.defines("user_loader") or any(loader.is_signed for loader in self.loaders):
+        if self._needs_key(app):
             found += secret_key_mistakes(app.configs, f"EXTENSIONS: {type(self).__qualname__}")
         return found
 
@@ -259,6 +260,13 @@ class Authentication(BrowserLogin):
 
     async def _loaded_context(self, request: Request) -> Mapping[str, Any]:
         return {"current_user": await self.user(request) or AnonymousUser()}
+
+    def _needs_key(self, app: Patera) -> bool:
+        """Tell whether users are found by what is signed, or have to show CSRF tokens, which are."""
+        has_tokens = app.configs["CSRF_ENABLED"]
+        return self.defines("user_loader") or any(
+            loader.is_signed or (has_tokens and loader.method not in TOKENLESS_METHODS) for loader in self.loaders
+        )
 
     def _missing_hooks(self) -> list[Mistake]:
         where = f"{type(self).__module__}.{type(self).__qualname__}"

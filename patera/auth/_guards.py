@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from anyio import from_thread
 
-from patera.csrf import csrf_protect
+from patera.csrf import csrf_protect_logins
 from patera.exceptions import AuthenticationException, Mistake, UnauthorizedException
 from patera.layer import Call, Layer, NextSync, Place
 
@@ -86,7 +86,7 @@ class LoginRequired(_FindsUser):
 
     def implied(self) -> Sequence[Layer]:
         """Return the protection against forged requests: browsers send logins along."""
-        return (csrf_protect,)
+        return (csrf_protect_logins,)
 
     async def guard(self, call: Call) -> Any:
         """Load the user; without one, refuse or lead to the login page."""
@@ -123,7 +123,7 @@ class _CsrfProtectUsers(Layer):
 
     async def guard(self, call: Call) -> None:
         if call.request is not None and call.request.user is not None:
-            await csrf_protect.guard(call)
+            await csrf_protect_logins.guard(call)
 
 
 _csrf_protect_users = _CsrfProtectUsers()

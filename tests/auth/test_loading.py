@@ -12,8 +12,16 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from patera import MiddlewareBase, Patera, Request, Response, abort
-from patera.auth import AnonymousUser, Authentication, AuthenticationException, login_required, optional_user
-from patera.controller import Controller, get, path, socket
+from patera.auth import (
+    AnonymousUser,
+    ApiKeyLoader,
+    Authentication,
+    AuthenticationException,
+    UserLoader,
+    login_required,
+    optional_user,
+)
+from patera.controller import Controller, get, path, post, socket
 from patera.exceptions import ConfigurationError, ExceptionHandler, handles
 from patera.extension import BaseExtension
 from patera.testing import PateraTestClient
@@ -459,6 +467,38 @@ def test_sample_secret_key_outside_of_debug_is_a_mistake(make_app: MakeApp) -> N
     assert "some-super-secret-key" not in message
 
 
+class CookieLoader(UserLoader):
+    """Looks the cookie up, which nothing signed."""
+
+    async def load(self, auth: Authentication, req: Request) -> Any:
+        return USERS.get(req.cookies.get("ticket", ""))
+
+
+class Tickets(Authentication):
+    loaders = (CookieLoader(),)
+
+
+def test_users_that_have_to_show_csrf_tokens_need_a_secret_key(make_app: MakeApp) -> None:
+    assert "PAT501" in creation_error(make_app, Tickets(), DEBUG=False, SECRET_KEY=None)
+
+
+async def test_users_that_show_none_need_no_secret_key(make_app: MakeApp, client: Connect) -> None:
+    application = make_app(Programs, EXTENSIONS=[Tickets()], DEBUG=False, SECRET_KEY=None, CSRF_ENABLED=False)
+    assert (await (await client(application)).get("/programs", headers={"cookie": "ticket=eve"})).text == "eve"
+
+
+async def test_users_that_nothing_signed_is_known_of_need_no_secret_key(make_app: MakeApp, client: Connect) -> None:
+    class Keys(Authentication):
+        loaders = (ApiKeyLoader(),)
+
+        async def load_api_key(self, key: str) -> User | None:
+            return USERS.get(key)
+
+    http = await client(make_app(Programs, EXTENSIONS=[Keys()], DEBUG=False, SECRET_KEY=None))
+    for method in ("GET", "POST"):
+        assert (await http.request(method, "/programs", headers={"x-api-key": "eve"})).text == "eve"
+
+
 def test_exceptions_are_those_of_patera_exceptions() -> None:
     assert AuthenticationException().status_code == 401
 
@@ -467,6 +507,17 @@ def test_application_is_the_one_of_the_extension(make_app: MakeApp) -> None:
     own = HeaderAuth()
     application: Patera = make_app(EXTENSIONS=[own])
     assert own.app is application
+
+
+@path("/programs")
+class Programs(Controller):
+    """Is for programs alone."""
+
+    @get("/")
+    @post("/")
+    @login_required
+    async def show(self, req: Request) -> Response:
+        return req.res.text(req.user.name)
 
 
 @path("/unused")
