@@ -266,7 +266,7 @@ class Odd(Controller):
 
     @get("/size")
     async def size(self, req: Request) -> Response:
-        return req.res.html_from_string("{{ session|length }} {{ session.x }}")
+        return req.res.html_from_string("{{ session|length }} {{ session.x }} {{ session|list }}")
 
     @get("/by-hand")
     async def by_hand(self, req: Request) -> dict[str, Any]:
@@ -306,10 +306,10 @@ class TestOddUse:
         http = await client(make_app(Pages, Odd, **storage))
         assert "set-cookie" not in (await http.get("/regenerate")).headers
 
-    async def test_template_knows_the_size(self, make_app: MakeApp, client: Connect, storage: Storage) -> None:
+    async def test_template_knows_size_and_keys(self, make_app: MakeApp, client: Connect, storage: Storage) -> None:
         http = await client(make_app(Pages, Odd, **storage))
         await http.post("/set", json={"x": 7, "y": 8})
-        assert (await http.get("/size")).text == "2 7"
+        assert (await http.get("/size")).text == "2 7 [&#39;x&#39;, &#39;y&#39;]"
 
     async def test_request_made_by_hand_says_how_its_session_is_loaded(
         self, make_app: MakeApp, client: Connect
