@@ -409,6 +409,24 @@ async def test_protected_application_starts_and_stops_with_the_one_around(make_a
     assert inner.state.is_started is False
 
 
+@pytest.mark.parametrize(("outer", "inner"), [(10, 100), (100, 10), (10, None)])
+async def test_limits_of_bodies_of_a_protected_application_and_the_one_around_both_hold(
+    make_app: MakeApp, client: Connect, outer: int, inner: int | None
+) -> None:
+    @path("/sizes")
+    class Sizes(Controller):
+        @post("/")
+        async def count(self, req: Request) -> Response:
+            return req.res.json(len(await req.body()))
+
+    own = HeaderAuth()
+    application = make_app(EXTENSIONS=[own], MAX_CONTENT_LENGTH=outer)
+    application.mount("/inner", own.protected(make_app(Sizes, MAX_CONTENT_LENGTH=inner)))
+    http = await client(application)
+    found = [await http.post("/inner/sizes", content=b"x" * size, headers=ADA) for size in (10, 11)]
+    assert [answer.status_code for answer in found] == [200, 413]
+
+
 async def test_protected_application_below_another_framework_says_where_it_belongs(
     make_app: MakeApp, client: Connect
 ) -> None:
