@@ -62,8 +62,8 @@ METHOD_KEY = "patera.auth_method"
 #: In the scope: that the endpoint takes requests of other sites.
 EXEMPT_KEY = "patera.csrf_exempt"
 
-#: Methods that change nothing (RFC 9110, section 9.2.1), and websockets, which have a check of their own.
-SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "SOCKET"))
+#: Methods that change nothing (RFC 9110, section 9.2.1).
+SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 #: What a browser never sends by itself, so that another site cannot make it do so.
 HEADER_METHODS = frozenset(("bearer", "api_key"))
 #: Ways to find a user for which no token is asked.
@@ -118,6 +118,9 @@ class CsrfProtect(Layer):
         """
         request = call.request
         if request is None or request.method in SAFE_METHODS or EXEMPT_KEY in request.scope:
+            return
+        if request.scope["type"] != "http":
+            # Websockets have a check of their own.
             return
         configs = request.app.configs
         kind = _kind_of(request) if configs["CSRF_ENABLED"] else None

@@ -310,6 +310,8 @@ async def test_form_for_a_protected_mount_is_checked_and_arrives_whole(
     await http.post("/login", data={"name": "ada"})
     token = (await http.get("/me/token")).text
     assert (await http.post("/echo/", data={"a": "1"})).status_code == 403
+    # Methods that nobody knows may change something, too.
+    assert [(await http.request(method, "/echo/")).status_code for method in ("PURGE", "SOCKET")] == [403, 403]
     assert (await http.post("/echo/", data={"a": "1", "csrf_token": token})).text == f"a=1&csrf_token={token}"
     assert (await http.post("/echo/", content=b"raw", headers={"x-csrf-token": token})).text == "raw"
 
