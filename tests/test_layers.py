@@ -23,8 +23,8 @@ LAYERS = [
         "_values".split()
     ),
     set(
-        "_browser_context _compiler _static _templating _template_code _template_files _sandbox openapi inspect routing "
-        "cli._commands cli._parse cli._run".split()
+        "_browser_context _compiler _static _templating _template_code _template_files _sandbox openapi inspect "
+        "routing cli._commands cli._parse cli._run".split()
     ),
     set("application _loading _hooks _lifecycle __init__".split()),
     set("testing _lifespan_session _websocket_session _bench cli._".split()),
