@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -55,6 +57,12 @@ class Authors(Controller):
     async def lazily_loaded(self, req: Request, author_id: int, session: AsyncSession) -> Response[list[str]]:
         author = await Author.query(session).get_or_404(author_id)
         return req.res.json([book.title for book in await author.awaitable_attrs.books])
+
+    @get("/<int:author_id>/late")
+    @db.readonly_session
+    async def read_late(self, req: Request, author_id: int, session: AsyncSession) -> Response[list[str]]:
+        author = await Author.query(session).get_or_404(author_id)
+        return req.res.json([book.title for book in author.books])
 
     @post("/")
     @db.managed_session
@@ -169,6 +177,18 @@ async def test_change_or_stream_without_an_open_session_is_an_error(
 ) -> None:
     with pytest.raises(RuntimeError, match=r"Book.query\(\).\w+\(\) needs an open session.*@db.managed_session"):
         await http.request(method, url)
+
+
+# SQLAlchemy drops what it cannot await.
+@pytest.mark.filterwarnings("ignore:coroutine 'Connection.cursor' was never awaited")
+async def test_relationship_read_without_await_says_what_to_write(http: PateraTestClient) -> None:
+    with pytest.raises(SQLAlchemyError) as caught:
+        await http.get("/authors/1/late")
+    (note,) = caught.value.__notes__
+    assert "selectinload(...)" in note
+    assert "await row.awaitable_attrs.name" in note
+    del caught
+    gc.collect()
 
 
 async def test_missing_row_answers_404_with_its_message(http: PateraTestClient) -> None:

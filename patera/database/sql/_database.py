@@ -16,7 +16,7 @@ from patera.extension import BaseExtension
 
 from . import _overview
 from ._configs import SqlDatabaseConfigs
-from ._errors import DatabaseUnreachable, answer_to
+from ._errors import DatabaseUnreachable, answer_to, explain_late_reading
 from ._mistakes import database_mistakes, models_of
 from ._sessions import ManagedSession, ReadonlySession, Transactional
 from ._state import SqlState
@@ -237,6 +237,7 @@ class SqlDatabase(BaseExtension):
 
     def translate_error(self, error: Exception, request: Request) -> BaseHttpException | None:
         """Answer conflicts with 409, unacceptable values with 400, and a database that is away or busy with 503."""
+        explain_late_reading(error)
         return answer_to(error, request.app.extension_states.get(self))
 
     def read_configs(self, configs: Mapping[str, Any]) -> dict[str, Any]:

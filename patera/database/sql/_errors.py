@@ -5,16 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DataError, DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, MissingGreenlet
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 
 from patera.exceptions import BaseHttpException
 from patera.http import HttpStatus
 
-__all__ = ["Busy", "Conflict", "DatabaseUnreachable", "UnacceptableValue", "Unavailable", "answer_to", "mark_origin"]
+__all__ = [
+    "Busy",
+    "Conflict",
+    "DatabaseUnreachable",
+    "UnacceptableValue",
+    "Unavailable",
+    "answer_to",
+    "explain_late_reading",
+    "mark_origin",
+]
 
 _ORIGIN_KEY = "_patera_database_origin"
+
+_LATE_READING = (
+    "A relationship or column that was not loaded with its row was read without await: load it with the query, "
+    ".options(selectinload(...)), or await row.awaitable_attrs.name"
+)
 
 
 class DatabaseUnreachable(ConnectionError):
@@ -139,6 +153,17 @@ def answer_to(error: BaseException, database: object) -> BaseHttpException | Non
         return None
     answer = _class_of(error, origin)
     return answer() if answer is not None else None
+
+
+def explain_late_reading(error: BaseException) -> None:
+    """Add to an error that speaks of greenlets what it nearly always comes from, and what to write instead.
+
+    Args:
+        error: Any exception.
+    """
+    is_late = isinstance(error, MissingGreenlet) or isinstance(getattr(error, "orig", None), MissingGreenlet)
+    if is_late and _LATE_READING not in getattr(error, "__notes__", ()):
+        error.add_note(_LATE_READING)
 
 
 def _class_of(error: BaseException, origin: _Origin) -> Answer | None:
