@@ -257,6 +257,14 @@ def test_unknown_revision_asked_for_is_named(sqlite: Shelf, command: str) -> Non
     assert "has no revision 'nix'; db-history lists what it has" in refused(sqlite, command, "nix")
 
 
+@pytest.mark.parametrize(("command", "revision"), [("downgrade", "-1"), ("upgrade", "+2")])
+def test_step_beyond_the_last_revision_says_where_to_look(sqlite: Shelf, command: str, revision: str) -> None:
+    sqlite.write_revision("a1", None, create_table("one"))
+    assert refused(sqlite, command, revision) == (
+        f"There is no revision {revision} from here; db-current shows where the database is, db-history all"
+    )
+
+
 @pytest.mark.parametrize("command", ["upgrade", "downgrade", "current", "migrate"])
 async def test_database_at_a_revision_without_file_says_what_to_do(sqlite: Shelf, command: str) -> None:
     file = sqlite.write_revision("a1", None, create_table("one"))

@@ -99,6 +99,11 @@ class _Explanation:
         if "not up to date" in str(error):
             upgrade, migrate = self.setup.command("upgrade"), self.setup.command("migrate")
             return f"The database is not at the newest revision yet; run {upgrade}, then {migrate} again"
+        if str(error).startswith("Relative revision"):
+            current, history = self.setup.command("current"), self.setup.command("history")
+            return (
+                f"There is no revision {self.revision} from here; {current} shows where the database is, {history} all"
+            )
         return next(iter(str(error).splitlines()), "Alembic refuses the command")
 
     def _several_heads(self, cause: MultipleHeads) -> str:
