@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import make_url, select, text
+from sqlalchemy import Integer, make_url, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+import patera.database
 from patera import Patera, Request, on_startup
 from patera.cli import CLIController, command
 from patera.controller import Controller, get
@@ -317,6 +318,15 @@ class TestModels:
         assert "Did you mean 'archive'?" in mistake.change
         assert mistake.location.startswith(__file__)
 
+    def test_model_without_source_that_names_no_database_is_a_mistake_without_place(self, make_app: MakeApp) -> None:
+        columns = {"id": mapped_column(Integer, primary_key=True)}
+        made = type("Made", (Base,), {"__tablename__": "made", "__db_name__": "nowhere", **columns})
+        application = make_app(EXTENSIONS=[SqlDatabase()], SQL_DATABASE=MEMORY, MODELS=[made])
+        with pytest.raises(ConfigurationError) as caught:
+            application.build()
+        (mistake,) = caught.value.mistakes
+        assert (mistake.code, mistake.location) == ("PAT407", "")
+
 
 class TestRaw:
     @pytest.mark.parametrize("kind", KINDS)
@@ -404,3 +414,8 @@ async def test_session_of_a_command_commits(make_app: MakeApp, client: Connect) 
     http = await client(application)
     assert (await http.cli("fill")).exit_code == 0
     assert [row["b"] for row in await db.execute_raw("SELECT b FROM a")] == [3]
+
+
+def test_name_that_the_package_lacks_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match=r"module 'patera\.database' has no attribute 'SqlDatabse'"):
+        patera.database.SqlDatabse  # noqa: B018

@@ -148,6 +148,35 @@ async def test_memory_locked_by_another_is_waited_for(started: Started) -> None:
         assert await reading == 1
 
 
+async def test_memory_locked_by_another_is_waited_for_by_several_rows(started: Started) -> None:
+    async with started("sqlite://") as db:
+        await make_counter(db)
+        async with db.state.make_session(access="write") as holding, db.create_session() as adding:
+            await holding.execute(text("UPDATE counter SET value = 1"))
+            rows = [{"value": 2}, {"value": 3}]
+            inserting = asyncio.create_task(adding.execute(text("INSERT INTO counter VALUES (:value)"), rows))
+            await asyncio.sleep(0.05)
+            await holding.commit()
+            await inserting
+            await adding.commit()
+        assert [row["value"] for row in await db.execute_raw("SELECT value FROM counter")] == [1, 2, 3]
+
+
+async def test_memory_locked_by_another_is_waited_for_in_a_thread(started: Started) -> None:
+    def read(db: SqlDatabase) -> Any:
+        with db.create_sync_session() as session:
+            return session.scalar(text("SELECT value FROM counter"))
+
+    async with started("sqlite://") as db:
+        await make_counter(db)
+        async with db.state.make_session(access="write") as session:
+            await session.execute(text("UPDATE counter SET value = 1"))
+            reading = asyncio.create_task(asyncio.to_thread(read, db))
+            await asyncio.sleep(0.05)
+            await session.commit()
+        assert await reading == 1
+
+
 @pytest.mark.parametrize("uri", ["sqlite:///{folder}/test.db", "sqlite://"])
 async def test_concurrent_increments_of_writing_sessions_are_all_counted(
     uri: str, make_app: MakeApp, client: Connect, tmp_path: Path

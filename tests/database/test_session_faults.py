@@ -244,7 +244,9 @@ async def test_cancellation_during_the_commit_is_delivered_after_it(make_app: Ma
         for statement in SLOW_COMMIT.strip().split("\n", 1):
             await db_execute(bank, statement)
         serving = asyncio.create_task(bank.http.post("/"))
-        await until(bank, "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+        await until(
+            bank, "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+        )
         serving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await serving

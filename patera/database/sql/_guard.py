@@ -100,14 +100,14 @@ class GuardedSession(Session):
 
 
 def refuse_writes(session: Session, refusal: str) -> None:
-    """Make a session one that only reads; one of another class is left to the database, which refuses too.
+    """Make a session one that only reads.
 
     Args:
         session: The synchronous session, which an asynchronous one has as `sync_session`.
         refusal: What the error says of the reason and the remedy.
     """
-    if isinstance(session, GuardedSession):
-        session.refusal = refusal
+    assert isinstance(session, GuardedSession)
+    session.refusal = refusal
 
 
 def has_changes(session: Session) -> bool:
@@ -121,7 +121,8 @@ def lost_rows(session: Session) -> None:
     Raises:
         ReadonlyError: They would be lost without a word.
     """
-    if isinstance(session, GuardedSession) and (session._new or session._deleted):
+    assert isinstance(session, GuardedSession)
+    if session._new or session._deleted:
         raise session.refused(f"it was given changes of {_named([*session.new, *session.deleted])}")
 
 

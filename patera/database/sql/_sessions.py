@@ -6,6 +6,7 @@ open > handler > flush > shape > commit > close; whatever fails on the way rolls
 from __future__ import annotations
 
 import threading
+from abc import abstractmethod
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -123,11 +124,11 @@ class SessionLayer(Layer):
             self._leave(opened, call)
             open_sessions.reset(token)
 
-    async def _run(self, opened: OpenSession, session: AsyncSession, call: Call, next: Next) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    async def _run(self, opened: OpenSession, session: AsyncSession, call: Call, next: Next) -> Any: ...
 
-    def _run_sync(self, opened: OpenSession, session: Session, call: Call, next: NextSync) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def _run_sync(self, opened: OpenSession, session: Session, call: Call, next: NextSync) -> Any: ...
 
     def _state(self, call: Call) -> SqlState:
         state: SqlState | None = None if call.app is None else call.app.extension_states.get(self.database)
