@@ -12,7 +12,7 @@ from ._credentials import Credentials
 from ._hooks import ask
 from ._remember import forget
 from ._remember import remember as send_ticket
-from ._users import set_user
+from ._users import is_welcome, set_user
 
 if TYPE_CHECKING:
     from patera.request import Request
@@ -78,6 +78,8 @@ class BrowserLogin(Credentials):
     async def authenticate(self, username: str, password: str) -> Any:
         """Return the user with this name and password, or None, after the same work in either case.
 
+        A user whose `is_active` is False is None, too.
+
         A hash of another kind than new ones is replaced with `save_password_hash()`.
 
         Args:
@@ -88,7 +90,7 @@ class BrowserLogin(Credentials):
         user = await ask(self.find_user, username) if "\0" not in username else None
         hashed = self.password_hash(user) if user is not None else None
         is_right, new_hash = await self.check_and_update(password, hashed)
-        if not is_right:
+        if not is_right or not is_welcome(user):
             return None
         if new_hash is not None:
             await ask(self.save_password_hash, user, new_hash)

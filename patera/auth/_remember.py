@@ -10,6 +10,7 @@ from patera.secret_key import secret_keys
 
 from ._cookies import InvalidSignature, read_signed, sign_value
 from ._hooks import ask
+from ._users import is_welcome
 
 if TYPE_CHECKING:
     from patera.request import Request
@@ -71,7 +72,7 @@ async def remembered_user(auth: Authentication, request: Request) -> Any:
     match ticket:
         case [str(user_id), str(stamp)]:
             user = await ask(auth.load_user, user_id)
-            is_valid = user is not None and hmac.compare_digest(stamp.encode(), auth.remember_stamp(user).encode())
+            is_valid = is_welcome(user) and hmac.compare_digest(stamp.encode(), auth.remember_stamp(user).encode())
             return user if is_valid else None
     return None
 

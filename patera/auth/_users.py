@@ -40,6 +40,18 @@ class AnonymousUser:
         return "<AnonymousUser>"
 
 
+def is_welcome(user: Any) -> bool:
+    """Tell whether there is a user, and it does not say of itself that it is nobody, or was locked out.
+
+    Both attributes are those of Flask-Login and Django; a user without them is welcome.
+
+    Args:
+        user: What a loader found, or None.
+    """
+    is_somebody = user is not None and getattr(user, "is_authenticated", True) is not False
+    return is_somebody and getattr(user, "is_active", True) is not False
+
+
 class _Slot:
     """The user of one request, who is loading it, and who waits for that."""
 
@@ -148,7 +160,7 @@ async def _load(auth: Authentication, request: Request) -> Any:
     except Exception as error:
         request.scope[FAILURE_KEY] = error
         raise
-    if user is None or getattr(user, "is_authenticated", True) is False:
+    if not is_welcome(user):
         return None
     request.scope.setdefault(METHOD_KEY, "custom")
     return user

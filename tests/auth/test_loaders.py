@@ -250,6 +250,12 @@ async def test_unknown_name_and_wrong_password_look_alike(every: PateraTestClien
     }
 
 
+async def test_right_password_of_a_user_that_is_locked_out_is_wrong(make_app: MakeApp) -> None:
+    auth = attached(make_app, EveryAuth())
+    vars(auth.users["ada"])["is_active"] = False
+    assert await auth.authenticate("ada", "secret") is None
+
+
 async def test_name_that_no_database_takes_is_unknown(make_app: MakeApp) -> None:
     class Asking(TokenAuth):
         async def find_user(self, username: str) -> User | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -226,13 +227,32 @@ async def test_loader_may_be_a_def_method(make_app: MakeApp, client: Connect) ->
     assert [(await http.get("/", headers=each)).status_code for each in ({}, ADA)] == [401, 200]
 
 
-async def test_user_that_says_it_is_not_authenticated_is_nobody(make_app: MakeApp, client: Connect) -> None:
+@dataclass
+class Flagged(User):
+    is_authenticated: Any = True
+    is_active: Any = True
+
+
+@pytest.mark.parametrize(
+    ("user", "status"),
+    [
+        (AnonymousUser(), 401),
+        (Flagged(1, "ada", is_authenticated=False), 401),
+        (Flagged(1, "ada", is_active=False), 401),
+        (Flagged(1, "ada"), 200),
+        # A new row, whose default the database fills in.
+        (Flagged(1, "ada", is_active=None), 200),
+    ],
+)
+async def test_user_that_says_it_is_nobody_or_locked_out_is_nobody(
+    make_app: MakeApp, client: Connect, user: Any, status: int
+) -> None:
     class Ported(Authentication):
         async def user_loader(self, req: Request) -> Any:
-            return AnonymousUser()
+            return user
 
     http = await client(make_app(Api, EXTENSIONS=[Ported()]))
-    assert (await http.get("/")).status_code == 401
+    assert (await http.get("/")).status_code == status
 
 
 async def test_user_that_middleware_set_is_taken(make_app: MakeApp, client: Connect) -> None:

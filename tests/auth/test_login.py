@@ -375,6 +375,18 @@ async def test_remembered_user_opens_a_websocket(http: PateraTestClient) -> None
         assert await ws.receive_text() == "ada"
 
 
+async def test_user_that_is_locked_out_is_remembered_no_more(http: PateraTestClient, auth: BrowserAuth) -> None:
+    await http.post("/login", data={"name": "ada", "remember": "true"})
+    user = next(user for user in auth.users.values() if user.name == "ada")
+    vars(user)["is_active"] = False
+    assert (await http.get("/me")).status_code == 401
+    http.client.cookies.delete("session")
+    refused = await http.get("/me")
+    assert (refused.status_code, refused.headers.get("set-cookie")) == (401, None)
+    vars(user)["is_active"] = True
+    assert (await http.get("/me")).status_code == 200
+
+
 async def test_login_without_remember_sends_no_such_cookie(http: PateraTestClient) -> None:
     await http.post("/login", data={"name": "ada"})
     assert list(http.client.cookies) == ["session"]
