@@ -142,6 +142,8 @@ class SqlState:
             if self.configs["SYNC_ENGINE_OPTIONS"]:
                 # Else they are made when a `def` handler needs them: it may have no driver.
                 self._sync_engines = self._make_sync_engines()
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(self._without_driver(error)) from error
         except (ArgumentError, TypeError) as error:
             raise ConfigurationError(self._refused(error)) from error
         return engines
@@ -161,6 +163,15 @@ class SqlState:
         else:
             reading = engine.execution_options(**reading_options(engine.dialect))
         return {None: engine, "write": engine.execution_options(**{ACCESS_OPTION: "write"}), "read": reading}
+
+    def _without_driver(self, error: ModuleNotFoundError) -> Mistake:
+        return Mistake(
+            "PAT408",
+            self._key,
+            f"the package {error.name!r}, which {self.url.drivername!r} needs, is not installed",
+            "a driver that is installed",
+            f"pip install {error.name}",
+        )
 
     def _refused(self, error: Exception) -> Mistake:
         return Mistake(

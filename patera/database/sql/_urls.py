@@ -99,6 +99,9 @@ def read_uri(uri: str | None, key: str) -> URL:
         # Neither the text nor the parser's words are repeated: they may hold a password.
         raise ConfigurationError(_malformed(key)) from None
     backend, plus, driver = url.drivername.partition("+")
+    if backend != "sqlite" and "@" in f"{url.host}{url.database}":
+        # The rest of a password: what is taken for host and database is shown to people.
+        raise ConfigurationError(_malformed(key))
     if backend == "sqlite" and url.host:
         raise ConfigurationError(_malformed(key, "sqlite:///name.db, with three slashes, or four for an absolute path"))
     return url.set(drivername=f"postgresql{plus}{driver}") if backend == "postgres" else url
