@@ -11,11 +11,12 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import InvalidRequestError
 
 from patera import Request, Response, abort
-from patera.controller import Controller, after_request, get, path, post
+from patera.controller import Controller, after_request, before_request, get, path, post
 from patera.database.sql import AsyncSession
 from patera.database.sql._guard import ReadonlyError
 from patera.exceptions import ExceptionHandler, handles
 from patera.http import HttpStatus
+from patera.middleware import MiddlewareBase
 from tests.database.bank import ALL_KINDS, KINDS, Account, AccountData, MakeApp, db, error_of, open_bank, scope_of
 
 
@@ -177,6 +178,37 @@ async def test_after_request_that_fails_leaves_the_row_and_answers_500(make_app:
     async with open_bank(make_app, tmp_path, Failing) as bank:
         response = await bank.http.post("/accounts")
         assert (response.status_code, await bank.owners()) == (500, ["ada"])
+
+
+class FailsBefore(MiddlewareBase):
+    async def middleware(self, req: Request) -> Response:
+        raise OSError("disk")
+
+
+class FailsAfter(MiddlewareBase):
+    async def middleware(self, req: Request) -> Response:
+        await self.next(req)
+        raise OSError("disk")
+
+
+class RefusedBefore(Accounts):
+    @before_request
+    async def fail(self, req: Request) -> None:
+        raise OSError("disk")
+
+
+@pytest.mark.parametrize(
+    ("controller", "middleware", "stored"),
+    [(Accounts, [FailsBefore], []), (RefusedBefore, [], []), (Accounts, [FailsAfter], ["ada"])],
+    ids=["middleware, way in", "before_request", "middleware, way out"],
+)
+async def test_failure_around_the_handler_is_500_with_headers_and_undoes_no_commit(
+    make_app: MakeApp, tmp_path: Path, controller: type, middleware: list[type], stored: list[str]
+) -> None:
+    async with open_bank(make_app, tmp_path, controller, kind="postgres", MIDDLEWARE=middleware) as bank:
+        response = await bank.http.post("/accounts", headers={"origin": "https://shop.example"})
+        assert (response.status_code, await bank.owners()) == (500, stored)
+        assert {"access-control-allow-origin", "x-request-id"} <= set(response.headers)
 
 
 async def test_session_used_after_its_request_says_that_it_is_closed(make_app: MakeApp, tmp_path: Path) -> None:
