@@ -191,7 +191,7 @@ class Authentication(BrowserLogin):
             require_all: Whether the user needs all of them.
         """
         layer = RoleRequired(roles, require_all=require_all, auth=self) if roles else LoginRequired(self)
-        return ProtectedApplication(app, layer)
+        return ProtectedApplication(app, layer, self)
 
     def refuse(self, req: Request) -> Any:
         """Return the way to `LOGIN_URL` for a browser that opens a page, and raise 401 for any other client.

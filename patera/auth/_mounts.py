@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from patera.exceptions import BaseHttpException
 from patera.layer import Call, Layer
+from patera.request import current_request
+
+from ._users import FAILURE_KEY
 
 if TYPE_CHECKING:
     from patera._types import ASGIApp, Message, Receive, Scope, Send
+    from patera.application import Patera
+    from patera.request import Request
+
+    from ._authentication import Authentication
 
 #: Closing codes 4000-4999 are the application's own (RFC 6455, section 7.4.2): 4000 + HTTP status.
 STATUS_OFFSET = 4000
@@ -22,10 +29,12 @@ class ProtectedApplication:
     Args:
         app: The application to protect.
         layer: The guard, which runs after those that it implies.
+        auth: Whose guard it is.
     """
 
-    def __init__(self, app: ASGIApp, layer: Layer) -> None:
+    def __init__(self, app: ASGIApp, layer: Layer, auth: Authentication) -> None:
         self.app = app
+        self.auth = auth
         self.layers = sorted(_with_implied(layer), key=lambda each: each.place)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,17 +54,44 @@ class ProtectedApplication:
         request = app.request_class(scope, replay.record, send)
         call = Call(app, request, {})
         try:
-            for layer in self.layers:
-                answer = await layer.guard(call)
-                if answer is not None:
-                    await answer(scope, receive, send)
-                    return
-        except BaseHttpException as error:
+            answer = await self._ask(call)
+        except Exception as error:
             if scope["type"] == "http":
+                _hand_out(scope)
                 raise
-            await request.close(STATUS_OFFSET + error.status_code, error.message)
+            await self._close(app, request, error)
+            return
+        if answer is not None:
+            await answer(scope, receive, send)
             return
         await self.app(scope, replay.receive, send)
+
+    async def _ask(self, call: Call) -> Any:
+        for layer in self.layers:
+            answer = await layer.guard(call)
+            if answer is not None:
+                return answer
+        return None
+
+    async def _close(self, app: Patera, request: Request, error: Exception) -> None:
+        """Close a websocket for an error.
+
+        Raises:
+            Exception: The error itself, if it is none that a client is told of.
+        """
+        known = error if isinstance(error, BaseHttpException) else self.auth.translate_error(error, request)
+        if known is None:
+            raise error
+        if known is not error:
+            app.logger.opt(exception=error).error("{} answers {} of a loader", known.status_code, type(error).__name__)
+        await request.close(STATUS_OFFSET + known.status_code, known.message)
+
+
+def _hand_out(scope: Scope) -> None:
+    """Note on the request around that a loader has failed: a mounted application has a copy of its scope."""
+    around = current_request()
+    if around is not None and FAILURE_KEY in scope:
+        around.scope[FAILURE_KEY] = scope[FAILURE_KEY]
 
 
 class _Replay:

@@ -429,6 +429,51 @@ async def test_protected_application_starts_and_stops_with_the_one_around(make_a
     assert inner.state.is_started is False
 
 
+async def test_loader_that_fails_at_a_protected_mount_is_503_and_logged_with_its_cause(
+    make_app: MakeApp, client: Connect, records: list[Any]
+) -> None:
+    failing = auth_raising(OSError("no connection"))
+    application = make_app(EXTENSIONS=[failing], DEBUG=False)
+    application.mount("/inner", failing.protected(Starlette()))
+    http = await client(application)
+    assert (await http.get("/inner/")).status_code == 503
+    assert await refusal_of(http, "/inner/ws") == 4503
+    causes = [record["exception"].value for record in records if record["level"].name == "ERROR"]
+    assert [str(cause) for cause in causes] == ["no connection", "no connection"]
+
+
+async def test_handler_of_the_application_answers_what_a_loader_raises_at_a_protected_mount(
+    make_app: MakeApp, client: Connect
+) -> None:
+    class Handlers(ExceptionHandler):
+        @handles(OSError)
+        async def gone(self, req: Request, exc: OSError) -> Response:
+            return req.res.text("gone").status(502)
+
+    failing = auth_raising(OSError("no connection"))
+    application = make_app(EXTENSIONS=[failing], EXCEPTION_HANDLERS=[Handlers])
+    application.mount("/inner", failing.protected(Starlette()))
+    response = await (await client(application)).get("/inner/")
+    assert (response.status_code, response.text) == (502, "gone")
+
+
+async def test_error_of_a_role_check_at_a_protected_mount_is_not_taken_for_one_of_the_loader(
+    make_app: MakeApp, client: Connect
+) -> None:
+    class Broken(HeaderAuth):
+        async def role_check(self, user: Any, roles: list[Any]) -> bool:
+            raise KeyError("role")
+
+    own = Broken()
+    application = make_app(EXTENSIONS=[own], DEBUG=False)
+    application.mount("/inner", own.protected(Starlette(), "admin"))
+    http = await client(application)
+    assert (await http.get("/inner/", headers=ADA)).status_code == 500
+    with pytest.raises(KeyError):
+        async with http.websocket("/inner/ws", headers=ADA):
+            pass
+
+
 @pytest.mark.parametrize(("outer", "inner"), [(10, 100), (100, 10), (10, None)])
 async def test_limits_of_bodies_of_a_protected_application_and_the_one_around_both_hold(
     make_app: MakeApp, client: Connect, outer: int, inner: int | None
