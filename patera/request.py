@@ -247,6 +247,17 @@ class Request(SocketRequest):
         if function not in self._before_send:
             self._before_send = (*self._before_send, function)
 
+    async def run_before_send(self, response: Any) -> None:
+        """Run what `before_send()` noted, where something else than the pipeline sends the response.
+
+        Args:
+            response: The response, with `raw_headers` to change.
+        """
+        for function in self._before_send:
+            result = function(self, response)
+            if result is not None:
+                await result
+
     @property
     def is_answered(self) -> bool:
         """Whether the response is being sent, as in a stream, a background task or a deferred function."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from patera.exceptions import BaseHttpException
 from patera.layer import Call, Layer
 from patera.request import current_request
+from patera.response import Response
 
 from ._users import FAILURE_KEY
 
@@ -61,6 +62,7 @@ class ProtectedApplication:
                 raise
             await self._close(app, request, error)
             return
+        send = _finishing(request, send)
         if answer is not None:
             await answer(scope, receive, send)
             return
@@ -85,6 +87,22 @@ class ProtectedApplication:
         if known is not error:
             app.logger.opt(exception=error).error("{} answers {} of a loader", known.status_code, type(error).__name__)
         await request.close(STATUS_OFFSET + known.status_code, known.message)
+
+
+def _finishing(request: Request, send: Send) -> Send:
+    """Return a `send` that puts on the answer what the guards noted for it, such as the session and its `Vary`."""
+
+    async def finish(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            response = Response[Any]()
+            response.raw_headers = [*message.get("headers", ())]
+            # A file that may be kept by anybody would reach those who may not see it.
+            response.headers.setdefault("cache-control", "private")
+            await request.run_before_send(response)
+            message = {**message, "headers": response.raw_headers}
+        await send(message)
+
+    return finish
 
 
 def _hand_out(scope: Scope) -> None:

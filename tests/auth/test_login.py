@@ -1,5 +1,6 @@
 """Login and logout of browsers: the session, the remember cookie, the way to the login page and back."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import flask
@@ -7,6 +8,7 @@ import flask_login  # type: ignore[import-untyped]
 import pytest
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import PlainTextResponse
+from starlette.staticfiles import StaticFiles
 
 from patera import Patera, Request, Response
 from patera._context import use_application
@@ -314,6 +316,33 @@ async def test_form_for_a_protected_mount_is_checked_and_arrives_whole(
     assert [(await http.request(method, "/echo/")).status_code for method in ("PURGE", "SOCKET")] == [403, 403]
     assert (await http.post("/echo/", data={"a": "1", "csrf_token": token})).text == f"a=1&csrf_token={token}"
     assert (await http.post("/echo/", content=b"raw", headers={"x-csrf-token": token})).text == "raw"
+
+
+async def test_answer_of_a_protected_mount_is_kept_for_nobody_else(
+    make_app: MakeApp, client: Connect, auth: BrowserAuth, tmp_path: Path
+) -> None:
+    (tmp_path / "report.txt").write_text("secret")
+    application = make_app(*site_of(auth), EXTENSIONS=[auth])
+    application.mount("/files", auth.protected(StaticFiles(directory=tmp_path)))
+    application.mount("/own", auth.protected(PlainTextResponse("own", headers={"cache-control": "no-store"})))
+    http = await client(application)
+    await http.post("/login", data={"name": "ada"})
+    file, own = [await http.get(url) for url in ("/files/report.txt", "/own/")]
+    assert (file.text, file.headers["vary"], file.headers["cache-control"]) == ("secret", "Cookie", "private")
+    assert own.headers["cache-control"] == "no-store"
+
+
+async def test_remembered_browser_gets_its_session_at_a_protected_mount(
+    make_app: MakeApp, client: Connect, auth: BrowserAuth
+) -> None:
+    application = make_app(*site_of(auth), EXTENSIONS=[auth])
+    application.mount("/own", auth.protected(PlainTextResponse("own")))
+    http = await client(application)
+    await http.post("/login", data={"name": "ada", "remember": "true"})
+    http.client.cookies.delete("session")
+    assert "session=" in (await http.get("/own/")).headers["set-cookie"]
+    http.client.cookies.delete("remember_me")
+    assert (await http.get("/own/")).text == "own"
 
 
 async def test_user_without_an_id_cannot_log_in(make_app: MakeApp, client: Connect, auth: BrowserAuth) -> None:
