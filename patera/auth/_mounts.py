@@ -96,8 +96,6 @@ def _finishing(request: Request, send: Send) -> Send:
         if message["type"] == "http.response.start":
             response = Response[Any]()
             response.raw_headers = [*message.get("headers", ())]
-            # A file that may be kept by anybody would reach those who may not see it.
-            response.headers.setdefault("cache-control", "private")
             await request.run_before_send(response)
             message = {**message, "headers": response.raw_headers}
         await send(message)

@@ -98,6 +98,13 @@ async def _fill(slot: _Slot, auth: Authentication, request: Request) -> None:
     # Nobody of one `Authentication` may be somebody of another.
     if slot.user is not None:
         request.user = slot.user
+        if request.scope["type"] == "http" and not request.is_answered:
+            request.before_send(_keep_private)
+
+
+def _keep_private(request: Request, response: Any) -> None:
+    """Let no shared cache keep what a user gets, unless the answer says otherwise (RFC 9111, section 5.2.2.7)."""
+    response.headers.setdefault("cache-control", "private")
 
 
 def set_user(auth: Authentication, request: Request, user: Any, method: str | None = None) -> None:

@@ -227,6 +227,27 @@ async def test_loader_may_be_a_def_method(make_app: MakeApp, client: Connect) ->
     assert [(await http.get("/", headers=each)).status_code for each in ({}, ADA)] == [401, 200]
 
 
+async def test_answer_to_a_user_is_kept_by_no_shared_cache_unless_it_says_so(
+    make_app: MakeApp, client: Connect, tmp_path: Path
+) -> None:
+    (tmp_path / "report.txt").write_text("secret")
+
+    class Files(Controller):
+        @get("/report")
+        @optional_user
+        async def report(self, req: Request) -> Response:
+            return req.res.send_file(tmp_path / "report.txt")
+
+        @get("/price")
+        @login_required
+        async def price(self, req: Request) -> Response:
+            return req.res.text("7").set_header("cache-control", "public, max-age=60")
+
+    http = await client(make_app(Files, EXTENSIONS=[HeaderAuth()]))
+    found = [await http.get("/report", headers=ADA), await http.get("/report"), await http.get("/price", headers=ADA)]
+    assert [answer.headers.get("cache-control") for answer in found] == ["private", None, "public, max-age=60"]
+
+
 @dataclass
 class Flagged(User):
     is_authenticated: Any = True
