@@ -101,8 +101,8 @@ def patera(url: str) -> Any:
 
 
 def sessions_of(url: str) -> tuple[AsyncEngine, async_sessionmaker[AsyncSession]]:
-    """An engine with the pragmas that Patera sets, and its sessions."""
-    engine = create_async_engine(url)
+    """An engine with the pragmas and the pool that Patera sets, and its sessions."""
+    engine = create_async_engine(url, pool_size=15, max_overflow=0)
 
     @event.listens_for(engine.sync_engine, "connect")
     def set_pragmas(connection: Any, record: Any) -> None:

@@ -284,6 +284,20 @@ async def test_pool_has_the_configured_size(started: Started, tmp_path: Path) ->
             assert found._pre_ping
 
 
+@pytest.mark.parametrize(
+    ("configs", "sizes"),
+    [({}, (15, 0)), ({"POOL_SIZE": 3}, (3, 10)), ({"MAX_OVERFLOW": 2}, (5, 2))],
+    ids=["default", "size", "overflow"],
+)
+async def test_pool_of_sqlite_keeps_all_its_connections(
+    configs: dict[str, int], sizes: tuple[int, int], started: Started, tmp_path: Path
+) -> None:
+    async with started(f"sqlite:///{tmp_path}/x.db", **configs) as db:
+        for pool in (db.engine.pool, db.sync_engine.pool):
+            found: Any = pool
+            assert (found.size(), found._max_overflow) == sizes
+
+
 async def test_engine_options_reach_sqlalchemy(started: Started, tmp_path: Path) -> None:
     options = {"poolclass": NullPool, "execution_options": {"a": 1}, "connect_args": {"timeout": 3}}
     async with started(f"sqlite:///{tmp_path}/x.db", ENGINE_OPTIONS=options) as db:

@@ -13,7 +13,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool, QueuePool
 
 from ._access import ACCESS_OPTION, access_of, is_autocommit
 from ._shield import shield_ends
-from ._sqlite import MemoryAnchor, open_sqlite, prepare_sqlite, wait_for_tables
+from ._sqlite import MemoryAnchor, open_sqlite, prepare_sqlite, skip_idle_rollbacks, wait_for_tables
 from ._statements import log_statements
 from ._urls import is_shared_memory
 from ._waiting import limit_waiting
@@ -70,6 +70,9 @@ class EngineMaker:
         # Its listener connects by itself: those that come after it are not asked.
         limit_waiting(engine.sync_engine, self._configs["CONNECT_TIMEOUT"])
         shield_ends(engine.sync_engine)
+        # Around the shield, which makes a task.
+        if engine.dialect.name == "sqlite":
+            skip_idle_rollbacks(engine.sync_engine)
         return engine
 
     def make_sync(self, url: URL, *, is_reading: bool = False) -> Engine:
@@ -96,8 +99,7 @@ class EngineMaker:
         configs = self._configs
         options = {
             **first,
-            "pool_size": configs["POOL_SIZE"],
-            "max_overflow": configs["MAX_OVERFLOW"],
+            **_pool_size(url, configs),
             "pool_timeout": configs["POOL_TIMEOUT"],
             "pool_recycle": configs["POOL_RECYCLE"],
             # A file has no connection that could be lost, and the question costs as much as a query.
@@ -133,6 +135,18 @@ class EngineMaker:
         kind = {} if is_shared_memory(url) else {"journal_mode": "WAL"}
         pragmas = {"foreign_keys": "ON", **kind, **self._configs["SQLITE_PRAGMAS"]}
         return {**pragmas, "query_only": "ON"} if is_reading else pragmas
+
+
+def _pool_size(url: URL, configs: Mapping[str, Any]) -> dict[str, int | None]:
+    """Return how many connections are kept, and how many come beyond them; None is what SQLAlchemy has, 5 and 10.
+
+    Of those beyond, every one that comes back to a full pool is closed, though others wait for it. Connections
+    of SQLite cost nobody else anything, so there all fifteen are kept.
+    """
+    size, overflow = configs["POOL_SIZE"], configs["MAX_OVERFLOW"]
+    if url.get_backend_name() == "sqlite" and size is overflow is None:
+        size, overflow = 15, 0
+    return {"pool_size": size, "max_overflow": overflow}
 
 
 def reading_options(dialect: Dialect) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from sqlalchemy.util.concurrency import await_
 
 from ._access import access_of, is_autocommit
 
-__all__ = ["MemoryAnchor", "open_sqlite", "prepare_sqlite", "wait_for_tables"]
+__all__ = ["MemoryAnchor", "open_sqlite", "prepare_sqlite", "skip_idle_rollbacks", "wait_for_tables"]
 
 #: Result codes of SQLite; the lower byte of an extended code is its family.
 _BUSY, _READONLY = 5, 8
@@ -79,8 +79,36 @@ def prepare_sqlite(engine: Engine, pragmas: Mapping[str, Any], *, is_autocommitt
 
 def _end_transaction(connection: Any, record: Any, state: PoolResetState) -> None:
     """Roll back what is left open: a commit that SQLite refuses ends no transaction, though SQLAlchemy takes it so."""
-    if state.asyncio_safe and getattr(connection, "driver_connection", connection).in_transaction:
+    if state.asyncio_safe and _is_in_transaction(connection):
         connection.rollback()
+
+
+def skip_idle_rollbacks(engine: Engine) -> None:
+    """Roll back only where there is something: each step of the driver is a visit to another thread.
+
+    SQLAlchemy rolls back when a session ends and again when its connection returns to the pool. The driver
+    does nothing then without a transaction, and a session that only reads has none.
+
+    Args:
+        engine: The engine, or the synchronous part of an async one.
+    """
+    dialect: Any = engine.dialect
+    rollback = dialect.do_rollback
+
+    def run(connection: Any) -> None:
+        if _is_in_transaction(connection):
+            rollback(connection)
+
+    dialect.do_rollback = run
+
+
+def _is_in_transaction(connection: Any) -> bool:
+    driver_connection = getattr(connection, "driver_connection", connection)
+    try:
+        return bool(driver_connection.in_transaction)
+    except ValueError:
+        # A connection of aiosqlite that was closed; the attempt says so.
+        return True
 
 
 def wait_for_tables(engine: Engine, seconds: float) -> None:
