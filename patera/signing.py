@@ -43,7 +43,7 @@ def signer_of(keys: Sequence[str], salt: str) -> Signer:
 
 
 def is_canonical(signed: str) -> bool:
-    """Tell whether the signature at the end of a text is spelled in the one way that it was written.
+    """Tell whether a text is ASCII, and the signature at its end is spelled in the one way that it was written.
 
     Base64 reads several texts as the same bytes, as the last character has unused bits (RFC 4648, section 3.5).
 
@@ -52,6 +52,6 @@ def is_canonical(signed: str) -> bool:
     """
     signature = signed.rpartition(".")[2]
     try:
-        return base64_encode(base64_decode(signature)) == signature.encode("ascii")
-    except (BadData, ValueError):
+        return signed.isascii() and base64_encode(base64_decode(signature)) == signature.encode("ascii")
+    except BadData:
         return False
