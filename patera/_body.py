@@ -22,8 +22,6 @@ from .uploads import UploadedFile
 
 __all__ = ["BodyRequest", "media_type_of"]
 
-#: Of the names of headers that say how a body is sent.
-_SHORTEST_NAME = len(b"content-length")
 
 _PLAIN_ENCODINGS = (b"", b"identity")
 
@@ -158,8 +156,7 @@ class BodyRequest(StarletteRequest[Any]):
             raise RuntimeError("A websocket has no body: use receive_text(), receive_bytes() or receive_json()")
         length: bytes | None = None
         is_chunked = False
-        # Most names are shorter than those that count here, and lengths are cheaper to compare than bytes.
-        for name, value in [header for header in self.scope["headers"] if len(header[0]) >= _SHORTEST_NAME]:
+        for name, value in self.scope["headers"]:
             if name == b"content-length":
                 if length is not None:
                     raise MalformedRequest("The header content-length was sent more than once")

@@ -222,7 +222,7 @@ def _read_json(plans: list[ParameterPlan], expected: str) -> ReadBody:
     fast_type = expected.encode()
 
     async def read(request: Request, values: Values) -> None:
-        types = [value for name, value in request.scope["headers"] if len(name) == 12 and name == b"content-type"]
+        types = [value for name, value in request.scope["headers"] if name == b"content-type"]
         if types != [fast_type]:
             if not types and not await _has_body(request, targets):
                 return
