@@ -22,7 +22,6 @@ from .uploads import UploadedFile
 
 __all__ = ["BodyRequest", "media_type_of"]
 
-
 _PLAIN_ENCODINGS = (b"", b"identity")
 
 _UTF8 = (None, "utf-8", "utf8", "us-ascii", "ascii")
