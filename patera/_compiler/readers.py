@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Values = dict[str, Any]
 Read = Callable[["Request", Values], None]
-ReadBody = Callable[["Request", Values], Awaitable[None]]
+ReadBody = Callable[["Request", Values], Awaitable[Values]]
 Bind = Callable[["Request"], Values]
 BindBody = Callable[["Request"], Awaitable[Values]]
 
@@ -198,12 +198,9 @@ def _is_file_list(annotation: Any) -> bool:
 
 
 def _with_body(bind: Bind | None, read: ReadBody) -> BindBody:
-    async def bind_body(request: Request) -> Values:
-        values = dict(bind(request)) if bind is not None else {}
-        await read(request, values)
-        return values
-
-    return bind_body
+    if bind is None:
+        return lambda request: read(request, {})
+    return lambda request: read(request, dict(bind(request)))
 
 
 def _body_reader(plans: list[ParameterPlan], consumes: str | None) -> ReadBody | None:
@@ -221,11 +218,11 @@ def _read_json(plans: list[ParameterPlan], expected: str) -> ReadBody:
     targets = [(plan.name, _validator(plan.annotation).validate_json, plan.required) for plan in plans]
     fast_type = expected.encode()
 
-    async def read(request: Request, values: Values) -> None:
+    async def read(request: Request, values: Values) -> Values:
         types = [value for name, value in request.scope["headers"] if name == b"content-type"]
         if types != [fast_type]:
             if not types and not await _has_body(request, targets):
-                return
+                return values
             require_json(request, expected)
         body = await request.body()
         check_json_numbers(body)
@@ -238,6 +235,7 @@ def _read_json(plans: list[ParameterPlan], expected: str) -> ReadBody:
                 raise_body_error(error)
             except (ValueError, RecursionError) as error:
                 raise MalformedRequest("Malformed JSON") from error
+        return values
 
     return read
 
@@ -275,12 +273,13 @@ def require_json(request: Request, expected: str) -> None:
 def _read_raw(plans: list[ParameterPlan], expected: str) -> ReadBody:
     targets = [(plan.name, plan.annotation is str) for plan in plans]
 
-    async def read(request: Request, values: Values) -> None:
+    async def read(request: Request, values: Values) -> Values:
         media_type, _ = media_type_of(request)
         if media_type != expected:
             raise UnsupportedMediaType(expected, media_type)
         for name, is_text in targets:
             values[name] = await request.text() if is_text else await request.body()
+        return values
 
     return read
 
@@ -293,7 +292,7 @@ def _read_form(plans: list[ParameterPlan], expected: tuple[str | None, ...]) -> 
     ]
     read_singles = _form_singles(singles) if singles else None
 
-    async def read(request: Request, values: Values) -> None:
+    async def read(request: Request, values: Values) -> Values:
         media_type, _ = media_type_of(request)
         if media_type not in expected:
             raise UnsupportedMediaType(" or ".join(str(each) for each in expected), media_type)
@@ -306,6 +305,7 @@ def _read_form(plans: list[ParameterPlan], expected: tuple[str | None, ...]) -> 
                 values[name] = validate(raw)
             except ValidationError as error:
                 raise_body_error(error)
+        return values
 
     return read
 
