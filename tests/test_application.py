@@ -7,6 +7,7 @@ import sys
 import types
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from contextvars import Context, copy_context
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from loguru import logger
 from pydantic import BaseModel
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
@@ -33,6 +35,7 @@ from patera.cli import Command
 from patera.controller import Controller, get, path
 from patera.exceptions import ConfigurationError, MissingConfiguration
 from patera.logging import LoggerBase
+from patera.request import current_request
 from patera.routing import Converter
 from patera.testing import PateraTestClient
 
@@ -672,3 +675,34 @@ def test_applications_mounted_are_known(make_app: MakeApp) -> None:
     outer.mount("/inner", inner)
     outer.mount("/plain", PlainTextResponse("plain"))
     assert outer.mounted_applications() == [inner]
+
+
+@pytest.mark.parametrize("is_kept", [False, True], ids=["plain", "with a background task"])
+async def test_context_of_the_last_message_keeps_the_request_only_as_long_as_it_is_needed(
+    make_app: MakeApp, is_kept: bool
+) -> None:
+    """A server sets its timer for idle connections there, with a copy of the context."""
+
+    @path("/")
+    class Api(Controller):
+        @get("/")
+        async def show(self, req: Request) -> Response:
+            response = req.res.text("x")
+            response.background = BackgroundTask(seen.append, "task") if is_kept else None
+            return response
+
+    seen: list[Any] = []
+    contexts: list[Context] = []
+
+    async def send(message: Any) -> None:
+        contexts.append(copy_context())
+
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [(b"host", b"localhost")]}
+    await make_app(Api)(scope, receive_nothing, send)
+    assert contexts[0].run(current_request) is not None
+    assert (contexts[-1].run(current_request) is not None) is is_kept
+    assert (seen, current_request()) == (["task"] if is_kept else [], None)
+
+
+async def receive_nothing() -> Any:
+    return {"type": "http.disconnect"}

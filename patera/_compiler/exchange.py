@@ -117,7 +117,7 @@ def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:  # noqa: 
         request = request_class(scope, receive, send)
         request._exchange = exchange
         request._body_limit = limit
-        token = current_request.set(request)
+        token, has_left = current_request.set(request), False
         try:
             try:
                 response = await make(request)
@@ -140,26 +140,35 @@ def compile_exchange(runtime: Runtime, exchange: Exchange) -> ASGIApp:  # noqa: 
             extra = https if scope.get("scheme") == "https" else plain
             if not is_static or request_id is None:
                 extra = edge_found(scope, exchange, request_id)
+            has_more = logs or request._deferred or response.background is not None or "patera.unhandled" in scope
             if type(response) is response_class and response._stream is None:
                 start, body = messages(response, scope["method"], extra, request_id)
                 try:
                     await send(start)
+                    if not has_more:
+                        # The timers that a server sets after the body keep this context, and so would keep the request.
+                        current_request.reset(token)
+                        has_left = True
                     await send(body)
                 except OSError as error:  # Servers of ASGI 2.4 say so that the client is gone.
                     raise ClientDisconnect from error
                 status = start["status"]
             else:
                 status = await send_pieces(runtime, request, response, with_id(extra, request_id), defaults)
-            if logs or response.background is not None or "patera.unhandled" in scope:
+                has_more = True
+            if has_more:
                 await finish_delivery(runtime, request, response, status)
         except ClientDisconnect:
+            if has_left:
+                token, has_left = current_request.set(request), False
             runtime.app.logger.info("The client went away during {} ({})", scope["method"], exchange.name)
         finally:
             try:
                 if request._deferred:
                     await request.run_deferred()
             finally:
-                current_request.reset(token)
+                if not has_left:
+                    current_request.reset(token)
 
     return run
 
